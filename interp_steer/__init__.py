@@ -1,0 +1,98 @@
+"""Activation steering of language models, from contrastive pairs to a report.
+
+Everything a script needs is importable from here; heavy libraries load when a name is first used::
+
+    from interp_steer import extract, fit, load_model, read_pairs, steer
+
+    model = load_model("smollm2-135m")
+    vectors = fit(extract(model, read_pairs("enthusiastic"), behavior="enthusiastic"))
+    steer(model, vectors, ["How do I boil pasta?"], layer=18, alpha=0.2)
+"""
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from interp_steer.activations.artifact import read_activations, save_activations
+    from interp_steer.activations.extract import extract
+    from interp_steer.analysis import analyze
+    from interp_steer.doctor import diagnose
+    from interp_steer.errors import InterpSteerError
+    from interp_steer.judges.judge import judge
+    from interp_steer.model.load import load_model, wrap_model
+    from interp_steer.outcomes import read_outcomes
+    from interp_steer.pairs import list_behaviors, read_behavior, read_pairs, read_prompts
+    from interp_steer.pipeline import begin_run, run_behavior
+    from interp_steer.report.render import write_report
+    from interp_steer.run import open_run
+    from interp_steer.steering.steer import steer
+    from interp_steer.sweeps.grid import SweepSpec
+    from interp_steer.sweeps.run_sweep import sweep
+    from interp_steer.vectors.fit import fit
+    from interp_steer.vectors.vector import read_vectors, save_vectors
+
+_HOMES = {
+    "InterpSteerError": "errors",
+    "SweepSpec": "sweeps.grid",
+    "analyze": "analysis",
+    "begin_run": "pipeline",
+    "diagnose": "doctor",
+    "extract": "activations.extract",
+    "fit": "vectors.fit",
+    "judge": "judges.judge",
+    "list_behaviors": "pairs",
+    "load_model": "model.load",
+    "open_run": "run",
+    "read_activations": "activations.artifact",
+    "read_behavior": "pairs",
+    "read_outcomes": "outcomes",
+    "read_pairs": "pairs",
+    "read_prompts": "pairs",
+    "read_vectors": "vectors.vector",
+    "run_behavior": "pipeline",
+    "save_activations": "activations.artifact",
+    "save_vectors": "vectors.vector",
+    "steer": "steering.steer",
+    "sweep": "sweeps.run_sweep",
+    "wrap_model": "model.load",
+    "write_report": "report.render",
+}
+
+__all__ = [
+    "InterpSteerError",
+    "SweepSpec",
+    "analyze",
+    "begin_run",
+    "diagnose",
+    "extract",
+    "fit",
+    "judge",
+    "list_behaviors",
+    "load_model",
+    "open_run",
+    "read_activations",
+    "read_behavior",
+    "read_outcomes",
+    "read_pairs",
+    "read_prompts",
+    "read_vectors",
+    "run_behavior",
+    "save_activations",
+    "save_vectors",
+    "steer",
+    "sweep",
+    "wrap_model",
+    "write_report",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(importlib.import_module(f"interp_steer.{_HOMES[name]}"), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -1,0 +1,147 @@
+"""Options that several commands share, and how lists of layers and alphas are written."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from interp_steer.errors import SteeringError, VectorError
+from interp_steer.terms import Method, ReadPosition, Scope
+
+if TYPE_CHECKING:
+    from interp_steer.model.protocol import Model
+    from interp_steer.pipeline import Source
+    from interp_steer.sweeps.grid import SweepSpec
+
+ModelOption = Annotated[
+    str, typer.Option("--model", "-m", help="Preset (`smollm2-135m`, `qwen3.5-9b`), Hugging Face id, or folder.")
+]
+DeviceOption = Annotated[
+    str | None, typer.Option(help="`cpu`, `cuda`, `cuda:1`, `mps`; by default a GPU if there is one.")
+]
+DtypeOption = Annotated[
+    str | None, typer.Option(help="`float32`, `bfloat16` or `float16`; by default the model's own.")
+]
+DeviceMapOption = Annotated[str | None, typer.Option(help="`auto` spreads a large model over several devices.")]
+RevisionOption = Annotated[str | None, typer.Option(help="Branch, tag or commit of a Hugging Face repository.")]
+RunArgument = Annotated[Path, typer.Argument(help="Run directory, e.g. `runs/refusal-smollm2-135m`.", metavar="RUN")]
+BehaviorArgument = Annotated[str, typer.Argument(help="Name of a behavior, or a folder with a behavior.toml.")]
+LayersOption = Annotated[
+    str, typer.Option(help="Layers: `all`, `7,10,13`, a range `7-13`, or a range with a step `0-29/2`.")
+]
+AlphasOption = Annotated[
+    str | None, typer.Option(help="Strengths as fractions of the residual's norm, e.g. `0.2,0.3,0.4` or `-0.3,0.3`.")
+]
+ScopeOption = Annotated[
+    Scope, typer.Option(help="Steered positions: from the last prompt token on; only generated ones; all but the sink.")
+]
+MethodOption = Annotated[Method, typer.Option(help="How differences become a vector; `pca` is uncentered.")]
+UsePcaOption = Annotated[bool, typer.Option("--use-pca", help="Short for `--method pca`.")]
+ReadPositionOption = Annotated[ReadPosition, typer.Option(help="Which tokens of a pair are pooled.")]
+FirstKOption = Annotated[int, typer.Option(help="Number of response tokens of `first_k`.", min=1)]
+BatchSizeOption = Annotated[int, typer.Option(help="Rows decoded together.", min=1)]
+TemperatureOption = Annotated[float, typer.Option(help="0 decodes greedily.", min=0)]
+SeedOption = Annotated[int, typer.Option(help="Seed of sampling and of the random directions.")]
+OutOption = Annotated[Path | None, typer.Option(help="Run directory; by default `runs/<behavior>-<model>`.")]
+MaxNewTokensOption = Annotated[int, typer.Option(help="Longest completion, in tokens.", min=1)]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON on stdout.")]
+
+
+def source(name: str, device: str | None, dtype: str | None, device_map: str | None, revision: str | None) -> "Source":
+    """Return a model that is loaded when a stage first needs it."""
+    from interp_steer.pipeline import Source
+
+    def load() -> "Model":
+        from interp_steer.model.load import load_model
+
+        return load_model(name, device=device, dtype=dtype, device_map=device_map, revision=revision)
+
+    return Source(name=name, load=load)
+
+
+def parse_layers(text: str, n_layers: int) -> tuple[int, ...]:
+    """Return the layers of ``all``, ``7,10,13``, ``7-13`` or ``0-29/2``, sorted, each once.
+
+    Raises:
+        SteeringError: If the text cannot be read, saying which part.
+    """
+    if text == "all":
+        return tuple(range(n_layers))
+    found: set[int] = set()
+    for part in text.split(","):
+        span, _, step = part.strip().partition("/")
+        first, dash, last = span.partition("-")
+        try:
+            found.update(range(int(first), int(last if dash else first) + 1, int(step or 1)))
+        except ValueError as error:
+            raise SteeringError(
+                f"cannot read layers {part!r}: expected 'all', '7,10,13', '7-13' or '0-29/2'"
+            ) from error
+    return tuple(sorted(found))
+
+
+def parse_alphas(text: str) -> tuple[float, ...]:
+    """Return the alphas of a comma-separated list, sorted, each once.
+
+    Raises:
+        SteeringError: If one is not a number.
+    """
+    try:
+        return tuple(sorted({float(part) for part in text.split(",")}))
+    except ValueError as error:
+        raise SteeringError(
+            f"cannot read alphas {text!r}: expected numbers separated by commas, e.g. 0.2,0.3,0.4"
+        ) from error
+
+
+def default_out(behavior: str, model: str) -> Path:
+    """Return ``runs/<behavior>-<model>``, the folder parts of either name left out."""
+    return Path("runs") / f"{Path(behavior).name}-{Path(model).name.lower()}"
+
+
+def sweep_spec(
+    model: str,
+    n_layers: int,
+    *,
+    layers: str,
+    alphas: str | None,
+    scope: Scope,
+    max_new_tokens: int,
+    temperature: float,
+    seed: int,
+) -> "SweepSpec":
+    """Return what a sweep covers, from the options of the command line.
+
+    Every layer is also steered along a random direction, at the largest alpha of the grid that does not exceed the
+    model's reference strength.
+
+    Raises:
+        SteeringError: If layers, alphas or scope cannot be read.
+    """
+    from interp_steer.model.presets import default_alphas, default_random_alpha
+    from interp_steer.sweeps.grid import SweepSpec
+
+    strengths = parse_alphas(alphas) if alphas else default_alphas(model)
+    positive = [alpha for alpha in strengths if alpha > 0] or [abs(alpha) for alpha in strengths]
+    reference = default_random_alpha(model)
+    random_alpha = max((alpha for alpha in positive if alpha <= reference), default=min(positive))
+    return SweepSpec(
+        layers=parse_layers(layers, n_layers),
+        alphas=strengths,
+        random_alphas=(random_alpha,),
+        scope=scope,
+        max_new_tokens=max_new_tokens,
+        temperature=temperature,
+        seed=seed,
+    )
+
+
+def vector_method(method: Method, *, use_pca: bool) -> Method:
+    """Return the method of ``--method`` and ``--use-pca``.
+
+    Raises:
+        VectorError: If the two disagree.
+    """
+    if use_pca and method == "pca_centered":
+        raise VectorError("--use-pca means --method pca, but --method is 'pca_centered'; give one of them")
+    return "pca" if use_pca else method

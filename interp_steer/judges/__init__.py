@@ -1,0 +1,1 @@
+"""Scores of a run's generations: how much each shows the behavior, and whether it still makes sense."""

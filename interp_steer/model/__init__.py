@@ -1,0 +1,1 @@
+"""Models behind one small protocol. The only package that imports TransformerLens."""

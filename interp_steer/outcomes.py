@@ -1,0 +1,134 @@
+"""What the sweep showed: generations joined with their verdicts, cell by cell.
+
+Cells are chosen on the ``dev`` prompts and reported on the ``test`` prompts. A score that could not be
+given is left out and counted; a cell without any scored generation scores None.
+"""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from interp_steer.records import Cell, Generation, Verdict
+from interp_steer.run import Run
+from interp_steer.stats import Interval, paired_bootstrap
+
+Score = Literal["behavior", "coherence", "combined"]
+
+UNSTEERED = Cell(control="unsteered")
+PROMPTED = Cell(control="prompted")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Judged:
+    """One generation with its verdict."""
+
+    generation: Generation
+    verdict: Verdict
+
+
+@dataclass(frozen=True, kw_only=True)
+class CellOutcome:
+    """The scores of one cell on one split, averaged over its generations."""
+
+    cell: Cell
+    split: str
+    n: int
+    n_unscored: int
+    behavior: float | None
+    coherence: float | None
+    combined: float | None
+
+
+class Outcomes:
+    """Every judged generation of a run, addressable by split and cell."""
+
+    def __init__(self, judged: Sequence[Judged]) -> None:
+        """Group the judged generations by split and cell."""
+        self._groups: dict[tuple[str, Cell], list[Judged]] = defaultdict(list)
+        for item in judged:
+            self._groups[item.generation.split, item.generation.cell].append(item)
+
+    def cells(self, split: str, control: str | None = None) -> list[Cell]:
+        """Return the cells of a split, sorted by control, layer and alpha."""
+        found = [cell for (name, cell) in self._groups if name == split and control in (None, cell.control)]
+        return sorted(found, key=lambda cell: (cell.control, -1 if cell.layer is None else cell.layer, cell.alpha))
+
+    def judged(self, split: str, cell: Cell) -> list[Judged]:
+        """Return the generations of a cell with their verdicts, in prompt order."""
+        return sorted(self._groups.get((split, cell), []), key=lambda item: item.generation.key)
+
+    def scores(self, split: str, cell: Cell, score: Score) -> dict[str, float | None]:
+        """Return one score per prompt: the mean over its samples, None where none was scored."""
+        by_prompt: dict[str, list[float | None]] = defaultdict(list)
+        for item in self.judged(split, cell):
+            by_prompt[item.generation.prompt_id].append(getattr(item.verdict, score))
+        return {prompt: mean(values) for prompt, values in by_prompt.items()}
+
+    def outcome(self, split: str, cell: Cell) -> CellOutcome:
+        """Return the averaged scores of a cell."""
+        judged = self.judged(split, cell)
+        return CellOutcome(
+            cell=cell,
+            split=split,
+            n=len(judged),
+            n_unscored=sum(item.verdict.combined is None for item in judged),
+            behavior=mean(list(self.scores(split, cell, "behavior").values())),
+            coherence=mean(list(self.scores(split, cell, "coherence").values())),
+            combined=mean(list(self.scores(split, cell, "combined").values())),
+        )
+
+    def best_cell(self, split: str = "dev", score: Score = "combined", layer: int | None = None) -> Cell | None:
+        """Return the steered cell with the highest mean score, at one layer or at any.
+
+        Only positive alphas compete: the question is which cell shows the behavior. Ties go to the
+        smaller alpha, then to the earlier layer.
+        """
+        best: tuple[float, float, int] | None = None
+        chosen: Cell | None = None
+        for cell in self.cells(split, "steered"):
+            value = mean(list(self.scores(split, cell, score).values()))
+            if cell.layer is None or cell.alpha <= 0 or value is None or layer not in (None, cell.layer):
+                continue
+            rank = (value, -cell.alpha, -cell.layer)
+            if best is None or rank > best:
+                best, chosen = rank, cell
+        return chosen
+
+    def effect(self, split: str, cell: Cell, score: Score, baseline: Cell = UNSTEERED) -> Interval | None:
+        """Return mean(cell - baseline) over the prompts both answered, with a 95 % paired bootstrap interval.
+
+        None if no prompt was scored in both.
+        """
+        ours, theirs = self.scores(split, cell, score), self.scores(split, baseline, score)
+        differences = [
+            value - reference
+            for prompt, value in ours.items()
+            if value is not None and (reference := theirs.get(prompt)) is not None
+        ]
+        return paired_bootstrap(np.array(differences)) if differences else None
+
+
+def read_outcomes(run: Run, judge: str | None = None) -> Outcomes:
+    """Join a run's generations with the verdicts of one judge (the latest judge digest wins).
+
+    Args:
+        run: The run directory.
+        judge: Name of the judge; by default the judge of the last verdict written.
+    """
+    generations = {generation.key: generation for generation in run.generations()}
+    verdicts = run.verdicts()
+    if judge is None and verdicts:
+        judge = verdicts[-1].judge
+    latest = {verdict.generation: verdict for verdict in verdicts if verdict.judge == judge}
+    return Outcomes(
+        [Judged(generation=generations[key], verdict=verdict) for key, verdict in latest.items() if key in generations]
+    )
+
+
+def mean(values: Sequence[float | None]) -> float | None:
+    """Average what is defined; None if nothing is."""
+    defined = [value for value in values if value is not None]
+    return float(np.mean(defined)) if defined else None

@@ -1,0 +1,104 @@
+"""One page over the reports of a folder, from the summary that each of them carries."""
+
+import json
+from dataclasses import dataclass
+from html.parser import HTMLParser
+from pathlib import Path
+from urllib.parse import quote
+
+from markupsafe import Markup
+from pydantic import ValidationError
+
+from interp_steer.errors import RunError
+from interp_steer.records import from_json
+from interp_steer.report.content import Summary
+from interp_steer.report.phrases import count
+from interp_steer.report.render import page_environment, template_text
+from interp_steer.run import write_text
+
+
+@dataclass(frozen=True, kw_only=True)
+class Entry:
+    """A report in the index: its address, its summary, and where its map is outlined."""
+
+    link: str
+    summary: Summary
+    best: tuple[tuple[int, int], ...]
+
+
+def write_index(folder: Path) -> Path:
+    """Write ``index.html`` over the reports in a folder, sorted by behavior and model.
+
+    Pages without a summary are not reports and are passed over.
+
+    Returns:
+        The page.
+
+    Raises:
+        RunError: If a summary cannot be read, or the page not written.
+    """
+    pages = sorted(path for path in folder.glob("*.html") if path.name != "index.html")
+    found = [(path, summary) for path in pages if (summary := read_summary(path)) is not None]
+    found.sort(key=lambda pair: (pair[1].behavior, pair[1].model, pair[0].name))
+    environment = page_environment()
+    environment.filters["shade"] = lambda value: min(4, int(5 * value))
+    text = environment.get_template("index.html.j2").render(
+        style=Markup(template_text("style.css")),  # noqa: S704 (our own file)
+        title=_title([summary for _, summary in found]),
+        entries=[Entry(link=quote(path.name), summary=summary, best=_best(summary)) for path, summary in found],
+    )
+    write_text(folder / "index.html", text)
+    return folder / "index.html"
+
+
+def read_summary(path: Path) -> Summary | None:
+    """Return the summary that a report page carries; None if it carries none.
+
+    Raises:
+        RunError: If there is one that cannot be read.
+    """
+    finder = _SummaryFinder()
+    finder.feed(path.read_text(encoding="utf-8"))
+    if not finder.found:
+        return None
+    try:
+        return from_json(Summary, json.loads(finder.text))
+    except (json.JSONDecodeError, ValidationError) as error:
+        raise RunError(
+            f"{path}: its summary cannot be read ({error}); write it again with 'interp-steer report'"
+        ) from error
+
+
+class _SummaryFinder(HTMLParser):
+    """Collects the text of ``<script id="summary">``."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.found = self._inside = False
+        self.text = ""
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self._inside = tag == "script" and ("id", "summary") in attrs
+        self.found |= self._inside
+
+    def handle_endtag(self, tag: str) -> None:  # noqa: ARG002 (the signature of HTMLParser)
+        self._inside = False
+
+    def handle_data(self, data: str) -> None:
+        if self._inside:
+            self.text += data
+
+
+def _title(summaries: list[Summary]) -> str:
+    if not summaries:
+        return "No reports here yet."
+    steered = sum(bool(summary.steers) for summary in summaries)
+    verb = "finds" if steered == 1 else "find"
+    return f"{steered} of {count(len(summaries), 'report')} {verb} a cell that steers."
+
+
+def _best(summary: Summary) -> tuple[tuple[int, int], ...]:
+    if summary.layer not in summary.layers or summary.alpha not in summary.alphas:
+        return ()
+    row = len(summary.alphas) - 1 - summary.alphas.index(summary.alpha)
+    return ((10 * summary.layers.index(summary.layer), 10 * row),)

@@ -1,0 +1,96 @@
+"""Numbers and names as people read them."""
+
+from collections.abc import Sequence
+
+from interp_steer.findings import Value
+from interp_steer.records import Cell
+from interp_steer.stats import Interval
+
+# What a page should not pass on as it is: control characters (terminal escapes among them), and the
+# marks that turn the direction of the text around them.
+_HIDDEN = (
+    *range(9),
+    *range(11, 32),
+    *range(0x7F, 0xA0),
+    0x200E,
+    0x200F,
+    *range(0x202A, 0x202F),
+    *range(0x2066, 0x206A),
+)
+_VISIBLE = {code: f"⟨U+{code:04X}⟩" for code in _HIDDEN}
+
+
+def visible(text: str) -> str:
+    """Return model text with control and text-direction characters made visible, and encodable as UTF-8."""
+    return text.encode("utf-8", "replace").decode("utf-8").replace("\r\n", "\n").translate(_VISIBLE)
+
+
+def number(value: Value, digits: int = 2) -> str:
+    """Return a value as it stands in a table; a dash where it is undefined."""
+    if value is None:
+        return "–"
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, str):
+        return value
+    if isinstance(value, int):
+        return f"{value:,}".replace("-", "−")
+    if value != 0 and abs(value) < 0.5 * 10**-digits:
+        return f"{value:.{digits}g}".replace("-", "−")
+    text = f"{value:,.{digits if abs(value) < 100 else 0}f}"
+    return (text.lstrip("-") if float(text.replace(",", "")) == 0 else text).replace("-", "−")
+
+
+def fixed(value: float | None) -> str:
+    """Return a score or a difference of scores with two decimals."""
+    if value is None:
+        return "undefined"
+    text = f"{value:.2f}"
+    return (text.lstrip("-") if float(text) == 0 else text).replace("-", "−")
+
+
+def interval(value: Interval | None) -> str:
+    """Return ``0.71 [0.55, 0.86]``."""
+    if value is None:
+        return "undefined"
+    return f"{fixed(value.mean)} [{fixed(value.low)}, {fixed(value.high)}]"
+
+
+def alpha(value: float) -> str:
+    """Return an alpha without trailing zeros."""
+    return f"{value:g}".replace("-", "−")
+
+
+def place(cell: Cell) -> str:
+    """Return ``layer 14 at alpha 0.3``."""
+    return f"layer {cell.layer} at alpha {alpha(cell.alpha)}"
+
+
+def cell_name(cell: Cell) -> str:
+    """Return a cell in words, e.g. ``random direction, layer 14 at alpha 0.3``."""
+    if cell.layer is None:
+        return {"unsteered": "unsteered", "prompted": "asked in the system prompt"}.get(cell.control, cell.control)
+    control = {"steered": "", "random": "random direction, ", "sign_flipped": "sign-flipped pairs, "}
+    return control.get(cell.control, f"{cell.control}, ") + place(cell)
+
+
+def ranges(values: Sequence[int]) -> str:
+    """Return ``3, 7–9 and 12`` for a set of layers."""
+    runs: list[list[int]] = []
+    for value in sorted(set(values)):
+        if runs and value == runs[-1][-1] + 1:
+            runs[-1].append(value)
+        else:
+            runs.append([value])
+    parts = [str(run[0]) if len(run) == 1 else f"{run[0]}–{run[-1]}" for run in runs]
+    return " and ".join(filter(None, [", ".join(parts[:-1]), *parts[-1:]]))
+
+
+def count(n: int, noun: str) -> str:
+    """Return ``1 prompt``, ``24 prompts``."""
+    return f"{n:,} {noun}" + ("" if n == 1 else "s")
+
+
+def capital(text: str) -> str:
+    """Return the text with its first letter in upper case."""
+    return text[:1].upper() + text[1:]

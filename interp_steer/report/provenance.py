@@ -1,0 +1,199 @@
+"""Where the numbers come from, and what they do not show, in plain words."""
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from interp_steer.outcomes import Outcomes
+from interp_steer.records import Behavior, ModelCard, Verdict
+from interp_steer.report.content import Facts, Headline, Sweep
+from interp_steer.report.phrases import capital, count, fixed, number, ranges
+from interp_steer.run import Run
+from interp_steer.vectors.vector import read_vectors
+
+_SMALL = 1e9  # parameters
+
+
+def provenance(run: Run, manifest: Mapping[str, Any], verdicts: Sequence[Verdict]) -> tuple[Facts, ...]:
+    """Return what made the run: model, vectors, pairs, sweep, judge, software, time."""
+    facts = [
+        _model(run.model_card()),
+        _vectors(run),
+        _pairs(manifest, run.behavior()),
+        _sweep(manifest),
+        *_judge(verdicts),
+        _time(manifest),
+        Facts(title="Software", rows=tuple(dict(manifest.get("versions") or {}).items())),
+    ]
+    return tuple(item for item in facts if item.rows)
+
+
+def caveats(
+    behavior: Behavior,
+    model: ModelCard,
+    headline: Headline | None,
+    sweep: Sweep | None,
+    verdicts: Sequence[Verdict],
+) -> tuple[str, ...]:
+    """Return what a careful reader should hold against this page."""
+    found = []
+    if verdicts and verdicts[-1].judge == "local":
+        found.append(
+            f"The judge is a set of rules (scorer '{behavior.scorer.name}'), not a reader. It can be fooled by text "
+            "that has the right words and says nothing: read the completions."
+        )
+    elif verdicts:
+        found.append(
+            f"The judge is a language model ({verdicts[-1].judge}); it was tested on obvious cases, and shares the "
+            "blind spots of language models. Read the completions."
+        )
+    parameters = 12 * model.n_layers * model.d_model**2
+    if parameters < _SMALL:
+        found.append(
+            f"The model is small (about {parameters / 1e6:,.0f} million parameters in its blocks). Small models break "
+            "down at lower alphas, and what works here need not work on a large one."
+        )
+    if headline:
+        found += _headline_caveats(headline)
+    if sweep:
+        found += _sweep_caveats(sweep)
+    unscored = sum(verdict.combined is None for verdict in verdicts)
+    if unscored:
+        found.append(
+            f"{unscored:,} of {count(len(verdicts), 'completion')} could not be scored. They are left out of every "
+            "mean, not counted as 0; the reasons are listed below."
+        )
+    found.append(
+        "Intervals come from resampling prompts. They do not cover another set of pairs, another wording of the system "
+        "prompt, or another model."
+    )
+    return tuple(found)
+
+
+def _headline_caveats(headline: Headline) -> list[str]:
+    found = []
+    if headline.detectable is not None:
+        found.append(
+            f"With {count(headline.effect.n, 'prompt')} and the spread seen here, an effect smaller than about "
+            f"{fixed(headline.detectable)} would usually go unnoticed (2.8 standard errors: 80 % power)."
+        )
+    if headline.split == "dev":
+        found.append(
+            "The headline is read on the prompts that chose the cell, so it is too good. The test prompts have not "
+            "been answered and judged."
+        )
+    if any(item.cell.control == "random" for item in headline.contrasts):
+        found.append("The random control is one direction, not a distribution of them.")
+    return found
+
+
+def _sweep_caveats(sweep: Sweep) -> list[str]:
+    grid = sweep.grids[0]
+    counts = [n for row in grid.n for n in row if n]
+    return [
+        f"The best cell was chosen among {len(counts)}, with {count(max(counts), 'dev completion')} each; the maps "
+        "show those dev scores, which flatter the winner. Only the test numbers are unbiased by the choice."
+    ]
+
+
+def _model(card: ModelCard) -> Facts:
+    kinds = Counter(card.layer_types)
+    rows = (
+        ("Name", card.name),
+        ("Revision", card.revision),
+        ("Weights", card.fingerprint),
+        ("Tokenizer and template", card.template),
+        ("Precision", card.dtype),
+        ("Layers", f"{card.n_layers} (0 to {card.n_layers - 1})"),
+        ("Kinds of layer", ", ".join(f"{n} {kind.replace('_', ' ')}" for kind, n in kinds.most_common())),
+        ("Width of the residual stream", number(card.d_model)),
+    )
+    return Facts(title="Model", rows=rows)
+
+
+def _vectors(run: Run) -> Facts:
+    if not run.vectors_path.exists():
+        return Facts(title="Vectors", rows=())
+    card = read_vectors(run.vectors_path).card
+    position = card.activations.read_position + (f" ({card.activations.first_k})" if card.activations.first_k else "")
+    rows = (
+        ("Method", card.method.replace("_", " ")),
+        ("Read position", position.replace("_", " ")),
+        ("Sign", card.sign_convention),
+        ("Pairs", number(card.n_pairs)),
+    )
+    return Facts(title="Vectors", rows=rows)
+
+
+def _pairs(manifest: Mapping[str, Any], behavior: Behavior) -> Facts:
+    pairs = manifest.get("pairs") or {}
+    rows = (
+        ("Behavior", behavior.description),
+        ("Positive side", behavior.positive),
+        ("Negative side", behavior.negative),
+        ("System prompt of the baseline", behavior.system_prompt),
+        *_rows({"number of pairs": pairs.get("n"), "SHA-256": pairs.get("sha256")}),
+    )
+    return Facts(title="Pairs", rows=rows, note=behavior.notes.strip())
+
+
+def _sweep(manifest: Mapping[str, Any]) -> Facts:
+    return Facts(title="Sweep", rows=_rows(manifest.get("sweep") or {}))
+
+
+def _judge(verdicts: Sequence[Verdict]) -> list[Facts]:
+    if not verdicts:
+        return []
+    digests = sorted({verdict.judge_digest for verdict in verdicts})
+    reasons = Counter(verdict.reason or "no reason given" for verdict in verdicts if verdict.combined is None)
+    rows = (
+        ("Name", verdicts[-1].judge),
+        ("Rules", ", ".join(digests)),
+        ("Completions judged", number(len(verdicts))),
+        ("Without a score", number(sum(reasons.values()))),
+        *((f"of these: {reason}", number(n)) for reason, n in reasons.most_common()),
+    )
+    return [Facts(title="Judge", rows=rows)]
+
+
+def _time(manifest: Mapping[str, Any]) -> Facts:
+    made = {
+        "command": manifest.get("command"),
+        "created": manifest.get("created"),
+        "git commit": manifest.get("git_commit"),
+    }
+    stages = manifest.get("stages") or {}
+    seconds = [
+        (f"Stage {name}", f"{number(float(stage['seconds']), 1)} s")
+        for name, stage in stages.items()
+        if isinstance(stage, Mapping) and stage.get("seconds") is not None
+    ]
+    return Facts(title="How it was made", rows=(*_rows(made), *seconds))
+
+
+def _rows(entries: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
+    return tuple((_label(name), _shown(value)) for name, value in entries.items() if value not in (None, "", [], {}))
+
+
+def _label(name: str) -> str:
+    return capital(name.replace("_", " "))
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, Mapping):
+        return ", ".join(f"{name} {_shown(item)}" for name, item in value.items())
+    if isinstance(value, list) and len(value) > 2 and all(type(item) is int for item in value):
+        return ranges(value)
+    if isinstance(value, list):
+        return ", ".join(_shown(item) for item in value)
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def latest_verdicts(outcomes: Outcomes) -> list[Verdict]:
+    """Return the verdicts the report rests on: one per generation, of the judge that was chosen."""
+    return [
+        item.verdict
+        for split in ("dev", "test")
+        for cell in outcomes.cells(split)
+        for item in outcomes.judged(split, cell)
+    ]

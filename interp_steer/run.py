@@ -1,0 +1,247 @@
+"""A run directory: its paths, its manifest, its JSON lines in and out.
+
+One run is one behavior on one model. Stages meet here and nowhere else, so each can be rerun,
+resumed or inspected alone. Files are either replaced whole (written beside, then renamed) or
+appended to line by line; a line torn by a crash is dropped when the file is next opened for appending.
+"""
+
+import json
+import os
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+from filelock import FileLock, Timeout
+from pydantic import ValidationError
+
+from interp_steer.errors import RunError
+from interp_steer.findings import AnalysisResult
+from interp_steer.records import Behavior, Generation, ModelCard, Verdict, from_json, to_json
+
+Record = TypeVar("Record")
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run directory, e.g. ``runs/refusal-smollm2-135m``."""
+
+    path: Path
+
+    @property
+    def manifest_path(self) -> Path:
+        """What made the run: behavior, model, versions, seeds, seconds by stage."""
+        return self.path / "manifest.json"
+
+    @property
+    def activations_path(self) -> Path:
+        """Pooled activations of every pair at every layer."""
+        return self.path / "activations.safetensors"
+
+    @property
+    def vectors_path(self) -> Path:
+        """One steering vector per layer."""
+        return self.path / "vectors.safetensors"
+
+    @property
+    def generations_path(self) -> Path:
+        """One line per completion."""
+        return self.path / "generations.jsonl"
+
+    @property
+    def verdicts_path(self) -> Path:
+        """One line per judged completion."""
+        return self.path / "verdicts.jsonl"
+
+    @property
+    def projections_path(self) -> Path:
+        """Cosines of tokens with the direction, for the colored texts."""
+        return self.path / "projections.json"
+
+    @property
+    def report_path(self) -> Path:
+        """The page people open."""
+        return self.path / "report.html"
+
+    def analysis_path(self, name: str) -> Path:
+        """Return where the result of one analysis is kept."""
+        return self.path / "analyses" / f"{name}.json"
+
+    def manifest(self) -> dict[str, Any]:
+        """Return the manifest; empty if the run has not begun.
+
+        Raises:
+            RunError: If the file is not JSON.
+        """
+        if not self.manifest_path.exists():
+            return {}
+        try:
+            data: dict[str, Any] = json.loads(self.manifest_path.read_text(encoding="utf-8"))
+        except json.JSONDecodeError as error:
+            raise RunError(
+                f"{self.manifest_path}:{error.lineno}: not valid JSON ({error.msg}); delete the file to start over"
+            ) from error
+        return data
+
+    def update_manifest(self, **entries: Any) -> None:
+        """Add or replace entries of the manifest."""
+        write_json(self.manifest_path, {**self.manifest(), **entries})
+
+    def behavior(self) -> Behavior:
+        """Return the behavior as it was when the run was made."""
+        return from_json(Behavior, self._entry("behavior"))
+
+    def model_card(self) -> ModelCard:
+        """Return the card of the model the run was made with."""
+        return from_json(ModelCard, self._entry("model"))
+
+    def _entry(self, name: str) -> Any:
+        manifest = self.manifest()
+        if name not in manifest:
+            raise RunError(
+                f"{self.path} holds no {name!r} in its manifest.json; expected a run directory made by "
+                "'interp-steer run' or 'interp-steer extract'"
+            )
+        return manifest[name]
+
+    def generations(self) -> list[Generation]:
+        """Return every generation, in the order written."""
+        return list(read_records(self.generations_path, Generation))
+
+    def verdicts(self) -> list[Verdict]:
+        """Return every verdict, in the order written."""
+        return list(read_records(self.verdicts_path, Verdict))
+
+    def analysis(self, name: str) -> AnalysisResult:
+        """Return the stored result of one analysis.
+
+        Raises:
+            RunError: If it was not run.
+        """
+        path = self.analysis_path(name)
+        if not path.exists():
+            raise RunError(f"{path} does not exist; run 'interp-steer analyze {name} {self.path}' first")
+        return from_json(AnalysisResult, json.loads(path.read_text(encoding="utf-8")))
+
+    def analyses(self) -> list[str]:
+        """Return the names of the analyses that were run, sorted."""
+        return sorted(path.stem for path in (self.path / "analyses").glob("*.json"))
+
+    @contextmanager
+    def lock(self) -> Iterator[None]:
+        """Hold the run for writing.
+
+        Raises:
+            RunError: If another process holds it, or the directory cannot be written.
+        """
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            lock = FileLock(self.path / ".lock", timeout=0)
+            lock.acquire()
+        except Timeout as error:
+            raise RunError(
+                f"{self.path} is being written by another process; wait for it or choose another --out"
+            ) from error
+        except OSError as error:
+            raise RunError(f"cannot write to {self.path}: {error.strerror or error}; choose another --out") from error
+        try:
+            yield
+        finally:
+            lock.release()
+
+
+def open_run(path: str | Path) -> Run:
+    """Return an existing run directory.
+
+    Raises:
+        RunError: If there is none at ``path``.
+    """
+    run = Run(Path(path))
+    if not run.manifest_path.exists():
+        raise RunError(
+            f"{run.path} is not a run directory (no manifest.json); make one with 'interp-steer run BEHAVIOR'"
+        )
+    return run
+
+
+def write_text(path: Path, text: str) -> None:
+    """Replace a file whole: readers see the old text or the new one, never half of it.
+
+    Raises:
+        RunError: If the file cannot be written (no space, no permission).
+    """
+    beside = path.with_name(f".{path.name}.tmp")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        beside.write_text(text, encoding="utf-8")
+        beside.replace(path)
+    except OSError as error:
+        raise RunError(
+            f"cannot write {path}: {error.strerror or error}; free space or choose another folder"
+        ) from error
+
+
+def write_json(path: Path, data: Mapping[str, Any]) -> None:
+    """Replace a JSON file whole; NaN and Infinity are refused."""
+    write_text(path, json.dumps(data, ensure_ascii=False, indent=1, allow_nan=False) + "\n")
+
+
+def read_records(path: Path, kind: type[Record]) -> Iterator[Record]:
+    """Yield the records of a JSON-lines file; nothing if it does not exist.
+
+    A last line without its newline was torn by a crash and is passed over.
+
+    Raises:
+        RunError: If another line is not a record, naming file and line.
+    """
+    if not path.exists():
+        return
+    with path.open(encoding="utf-8") as file:
+        for number, line in enumerate(file, start=1):
+            if not line.endswith("\n"):
+                return
+            try:
+                yield from_json(kind, json.loads(line))
+            except (json.JSONDecodeError, ValidationError) as error:
+                raise RunError(
+                    f"{path}:{number}: not a {kind.__name__.lower()} ({error}); restore or delete the line"
+                ) from error
+
+
+def append_records(path: Path, records: Iterable[Any]) -> None:
+    """Append records as JSON lines in one write, and flush them to the disk.
+
+    A torn last line is cut off first, so that what follows it stays readable.
+
+    Raises:
+        RunError: If the file cannot be written.
+    """
+    lines = "".join(json.dumps(to_json(record), ensure_ascii=False, allow_nan=False) + "\n" for record in records)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("ab+") as file:
+            _cut_torn_line(file)
+            file.write(lines.encode())
+            file.flush()
+            os.fsync(file.fileno())
+    except OSError as error:
+        raise RunError(
+            f"cannot append to {path}: {error.strerror or error}; free space and run again to continue"
+        ) from error
+
+
+def _cut_torn_line(file: Any) -> None:
+    size = file.seek(0, os.SEEK_END)
+    position = size
+    while position > 0:
+        start = max(0, position - 65536)
+        file.seek(start)
+        newline = file.read(position - start).rfind(b"\n")
+        if newline >= 0:
+            position = start + newline + 1
+            break
+        position = start
+    if position < size:
+        file.truncate(position)
+    file.seek(0, os.SEEK_END)

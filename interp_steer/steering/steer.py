@@ -1,0 +1,73 @@
+"""Steer a model on a few prompts, from a script."""
+
+from collections.abc import Sequence
+
+from interp_steer.model.protocol import Model
+from interp_steer.records import Cell, Generation
+from interp_steer.steering.decode import DecodeRow, DecodeSettings, decode
+from interp_steer.steering.intervention import interventions
+from interp_steer.terms import Scope
+from interp_steer.vectors.vector import SteeringVectors
+
+
+def steer(
+    model: Model,
+    vectors: SteeringVectors,
+    prompts: Sequence[str],
+    *,
+    layer: int | Sequence[int],
+    alpha: float,
+    scope: Scope = "response",
+    max_new_tokens: int = 64,
+    temperature: float = 0.0,
+    top_p: float = 1.0,
+    seed: int = 0,
+    system: str | None = None,
+) -> list[Generation]:
+    """Answer prompts while ``alpha * ||h|| * direction`` is added to the residual stream.
+
+    Args:
+        model: The model the vectors were made on.
+        vectors: Steering vectors.
+        prompts: What the user asks, one completion each.
+        layer: Block whose output is steered, or several, each along its own direction.
+        alpha: Fraction of the residual's norm to add; negative steers away, 0 is the unsteered model.
+        scope: ``response``, ``generated`` or ``all``: see :mod:`interp_steer.steering.scope`.
+        max_new_tokens: Longest completion.
+        temperature: 0 decodes greedily.
+        top_p: Mass of the nucleus when sampling.
+        seed: Seed of the sampling.
+        system: System prompt, if any.
+
+    Returns:
+        One generation per prompt, in order.
+
+    Raises:
+        VectorError: If the vectors belong to another model.
+        SteeringError: If a layer does not exist, or the scope is unknown.
+    """
+    if not prompts:
+        return []
+    vectors.check_model(model.card)
+    layers = (layer,) if isinstance(layer, int) else tuple(layer)
+    pushes = interventions(vectors, layers, alpha)
+    rows = [
+        DecodeRow(prompt_ids=tuple(model.chat.prompt_ids(prompt, system)), interventions=pushes, seed=seed + i)
+        for i, prompt in enumerate(prompts)
+    ]
+    settings = DecodeSettings(scope=scope, max_new_tokens=max_new_tokens, temperature=temperature, top_p=top_p)
+    cell = Cell(control="steered", layer=layers[0], alpha=alpha, more_layers=layers[1:])
+    return [
+        Generation(
+            behavior=vectors.card.activations.behavior,
+            split="script",
+            prompt_id=f"script-{i}",
+            prompt=prompt,
+            cell=cell,
+            sample=0,
+            text=model.chat.decode(list(completion.ids)),
+            n_tokens=len(completion.ids),
+            finish=completion.finish,
+        )
+        for i, (prompt, completion) in enumerate(zip(prompts, decode(model, rows, settings), strict=True))
+    ]

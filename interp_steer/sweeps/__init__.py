@@ -1,0 +1,1 @@
+"""Layers x alphas x prompts, decoded in batches and written line by line."""

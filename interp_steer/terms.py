@@ -1,0 +1,14 @@
+"""The closed vocabularies: what a scope, a method, a control may be. Nothing is imported here."""
+
+from typing import Literal, get_args
+
+Split = Literal["train", "dev", "test"]
+Control = Literal["steered", "unsteered", "prompted", "random", "sign_flipped"]
+Scope = Literal["response", "all", "generated"]
+ReadPosition = Literal["mean_response", "last_response", "first_k", "last_prompt"]
+Method = Literal["mean_difference", "pca", "pca_centered"]
+
+CONTROLS: tuple[Control, ...] = get_args(Control)
+SCOPES: tuple[Scope, ...] = get_args(Scope)
+READ_POSITIONS: tuple[ReadPosition, ...] = get_args(ReadPosition)
+METHODS: tuple[Method, ...] = get_args(Method)

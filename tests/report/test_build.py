@@ -1,0 +1,220 @@
+import json
+
+import numpy as np
+import pytest
+
+from interp_steer.errors import RunError
+from interp_steer.findings import Figure, Series
+from interp_steer.outcomes import read_outcomes
+from interp_steer.records import from_json, to_json
+from interp_steer.report.build import build_report, figure_table
+from interp_steer.report.content import Summary
+from interp_steer.run import Run, append_records, write_json
+
+
+def copy(run: Run, path, *, verdict=lambda verdict: verdict, keep=lambda _: True) -> Run:
+    """A copy of a run whose verdicts are changed, and whose generations are a selection."""
+    made = Run(path)
+    write_json(made.manifest_path, run.manifest())
+    generations = [generation for generation in run.generations() if keep(generation)]
+    keys = {generation.key for generation in generations}
+    append_records(made.generations_path, generations)
+    append_records(made.verdicts_path, [verdict(item) for item in run.verdicts() if item.generation in keys])
+    return made
+
+
+def with_behavior(verdict, value):
+    if verdict.behavior is None:
+        return verdict
+    return type(verdict)(**{**vars(verdict), "behavior": value})
+
+
+@pytest.fixture(scope="module")
+def report(finished_run):
+    return build_report(finished_run)
+
+
+def test_the_headline_is_the_best_dev_cell_on_the_test_prompts(finished_run, report, conditions):
+    """Recomputed from the JSON lines, with no code of the report or of the outcomes."""
+    lines = [json.loads(line) for line in finished_run.generations_path.read_text().splitlines()]
+    scores = {
+        row["generation"]: row["behavior"]
+        for row in map(json.loads, finished_run.verdicts_path.read_text().splitlines())
+    }
+
+    def by_prompt(control, layer=None, alpha=0.0):
+        cell = {"control": control, "layer": layer, "alpha": alpha}
+        return {
+            row["prompt_id"]: scores[f"{row['prompt_id']}/{key}/0"]
+            for row in lines
+            if row["split"] == "test" and row["cell"] == cell
+            for key in [control if layer is None else f"{control}@{layer}:{alpha:+g}"]
+        }
+
+    steered, base = by_prompt("steered", 14, 0.3), by_prompt("unsteered")
+    both = [p for p in steered if steered[p] is not None and base[p] is not None]
+    effect = np.mean([steered[p] - base[p] for p in both])
+
+    assert report.headline.cell == conditions["best"]
+    assert report.headline.split == "test"
+    assert report.headline.effect.mean == pytest.approx(effect)
+    assert report.headline.effect.n == len(both)
+    assert f"raises refusal by {effect:.2f} [" in report.headline.claim
+    assert f"on {len(both)} held-out prompts" in report.headline.claim
+    assert report.headline.steers
+
+
+def test_every_control_stands_beside_the_headline(finished_run, report, conditions):
+    outcomes = read_outcomes(finished_run)
+    rows = {row.name: row for row in report.headline.contrasts}
+    assert list(rows) == [
+        "unsteered",
+        "layer 14 at alpha 0.3",
+        "asked in the system prompt",
+        "random direction",
+        "sign-flipped pairs",
+        "minus alpha",
+    ]
+    assert rows["random direction"].effect == outcomes.effect("test", conditions["random"], "behavior")
+    assert rows["unsteered"].effect is None
+    assert rows["asked in the system prompt"].behavior == outcomes.outcome("test", conditions["prompted"]).behavior
+
+
+def test_the_detectable_effect_is_2_8_standard_errors(finished_run, report, conditions):
+    outcomes = read_outcomes(finished_run)
+    ours = outcomes.scores("test", conditions["best"], "behavior")
+    base = outcomes.scores("test", conditions["unsteered"], "behavior")
+    differences = np.array([ours[p] - base[p] for p in ours if ours[p] is not None and base[p] is not None])
+    expected = 2.8 * np.sqrt(differences.var(ddof=1) / differences.size)
+    assert report.headline.detectable == pytest.approx(expected)
+
+
+def test_examples_show_the_worst_prompt_too(finished_run, report, conditions):
+    scores = {
+        prompt: score
+        for prompt, score in read_outcomes(finished_run).scores("test", conditions["best"], "combined").items()
+        if score is not None
+    }
+    shown = [example.samples[1].combined for example in report.headline.examples]
+    assert [example.rank for example in report.headline.examples] == ["highest score", "median score", "lowest score"]
+    assert (shown[0], shown[-1]) == pytest.approx((max(scores.values()), min(scores.values())), abs=5e-4)
+    assert report.headline.examples[0].names == ("unsteered", "layer 14 at alpha 0.3", "asked in the system prompt")
+
+
+def test_no_effect_is_called_no_effect(finished_run, tmp_path):
+    flat = copy(finished_run, tmp_path / "flat", verdict=lambda verdict: with_behavior(verdict, 0.1))
+    headline = build_report(flat).headline
+    assert not headline.steers
+    assert headline.claim.startswith("No cell steers refusal on smollm2-135m here: the best of 90 cells")
+    assert "0.00 [0.00, 0.00]" in headline.claim
+
+
+def test_an_effect_that_a_random_direction_has_too_does_not_count(finished_run, tmp_path):
+    def same(verdict):
+        return with_behavior(verdict, 0.1 if "/unsteered/" in verdict.generation else 0.9)
+
+    headline = build_report(copy(finished_run, tmp_path / "same", verdict=same)).headline
+    assert headline.effect.low > 0
+    assert not headline.steers
+    assert "no more than a random direction" in headline.claim
+
+
+def test_without_test_prompts_the_headline_says_that_dev_chose(finished_run, tmp_path):
+    dev = copy(finished_run, tmp_path / "dev", keep=lambda generation: generation.split == "dev")
+    report = build_report(dev)
+    assert report.headline.split == "dev"
+    assert "dev prompts that chose it" in report.headline.claim
+    assert report.sweep.depth is None
+    assert any("too good" in caveat for caveat in report.caveats)
+    assert any(item.command == f"interp-steer sweep {dev.path} --split test" for item in report.missing)
+
+
+def test_a_bare_run_says_what_is_missing_and_how_to_get_it(bare_run):
+    report = build_report(bare_run)
+    assert report.headline is report.sweep is report.selection is report.tokens is None
+    assert report.summary.headline == "No result yet: the sweep was not run."
+    assert [item.command.split()[1] for item in report.missing] == ["extract", "fit", "sweep", "analyze"]
+
+
+def test_unjudged_completions_are_missing_not_zero(finished_run, tmp_path):
+    made = Run(tmp_path / "unjudged")
+    write_json(made.manifest_path, finished_run.manifest())
+    append_records(made.generations_path, finished_run.generations()[:10])
+    report = build_report(made)
+    assert report.headline is None
+    assert any(item.what == "Scores of 10 of 10 completions" for item in report.missing)
+
+
+def test_a_run_without_a_behavior_is_refused(tmp_path):
+    with pytest.raises(RunError, match="holds no 'behavior'"):
+        build_report(Run(tmp_path))
+
+
+def test_the_grid_holds_the_outcome_of_every_cell(finished_run, report, conditions):
+    outcomes = read_outcomes(finished_run)
+    grid = {grid.score: grid for grid in report.sweep.grids}["coherence"]
+    l, a = grid.layers.index(14), grid.alphas.index(0.3)  # noqa: E741
+    assert (len(grid.alphas), len(grid.layers)) == (3, 30)
+    assert grid.values[a][l] == outcomes.outcome("dev", conditions["best"]).coherence
+    assert grid.keys[a][l] == conditions["best"].key
+    assert grid.n[a][l] == 12
+
+
+def test_every_generation_is_there_once(finished_run, report):
+    shown = [
+        (cell.cell.key, sample.prompt_id)
+        for cell in report.sweep.cells
+        for _, samples in cell.splits
+        for sample in samples
+    ]
+    written = [(generation.cell.key, generation.prompt_id) for generation in finished_run.generations()]
+    assert sorted(shown) == sorted(written)
+
+
+def test_the_strength_curve_starts_unsteered_and_ends_at_the_largest_alpha(finished_run, report, conditions):
+    outcomes = read_outcomes(finished_run)
+    behavior, random = report.sweep.strength.series[0], report.sweep.strength.series[2]
+    assert report.sweep.strength.x == (0.0, 0.15, 0.3, 0.45)
+    assert behavior.y[0] == pytest.approx(outcomes.outcome("dev", conditions["unsteered"]).behavior)
+    assert behavior.y[2] == pytest.approx(outcomes.outcome("dev", conditions["best"]).behavior)
+    assert all(low <= y <= high for low, y, high in zip(behavior.low, behavior.y, behavior.high, strict=True))
+    assert (random.role, random.y[1]) == ("reference", None)
+
+
+def test_analyses_come_in_order_and_strangers_last(report):
+    assert report.selection.name == "layer_selection"
+    assert [result.name for result in report.analyses] == ["magnitude", "zeta"]
+
+
+def test_unscored_completions_are_counted_by_reason(finished_run, report):
+    unscored = sum(verdict.combined is None for verdict in finished_run.verdicts())
+    rows = dict(next(facts.rows for facts in report.provenance if facts.title == "Judge"))
+    assert unscored > 0
+    assert rows["of these: the completion is empty"] == str(unscored)
+    assert any(caveat.startswith(f"{unscored} of 2,") for caveat in report.caveats)
+
+
+def test_provenance_names_model_pairs_and_time(finished_run, report):
+    facts = {facts.title: dict(facts.rows) for facts in report.provenance}
+    assert facts["Model"]["Weights"] == finished_run.model_card().fingerprint
+    assert facts["Pairs"]["SHA-256"] == finished_run.manifest()["pairs"]["sha256"]
+    assert facts["Sweep"]["Layers"] == "0–29"
+    assert facts["How it was made"]["Stage extract"] == "31.2 s"
+
+
+def test_the_summary_survives_json(report):
+    assert from_json(Summary, json.loads(json.dumps(to_json(report.summary), allow_nan=False))) == report.summary
+
+
+def test_a_figure_has_its_numbers_in_a_table():
+    figure = Figure(
+        kind="lines",
+        title="t",
+        x_label="layer",
+        y_label="score",
+        x=(0, 1),
+        series=(Series(name="a", y=(0.5, None), low=(0.4, None), high=(0.6, None)), Series(name="b", y=(1, 2))),
+    )
+    table = figure_table(figure)
+    assert table.columns == ("layer", "a", "a: low", "high", "b")
+    assert table.rows == ((0, 0.5, 0.4, 0.6, 1), (1, None, None, None, 2))

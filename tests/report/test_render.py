@@ -1,0 +1,152 @@
+import hashlib
+import json
+import re
+import subprocess
+import sys
+from base64 import b64encode
+from html.parser import HTMLParser
+
+import pytest
+
+from interp_steer.report.render import script_json, write_report
+
+LIMIT = 8_000_000  # bytes
+
+
+class Page(HTMLParser):
+    """Elements, ids, addresses and scripts of a page."""
+
+    def __init__(self, path):
+        super().__init__()
+        self.tags, self.ids, self.addresses, self.handlers, self.scripts, self.policy = [], [], [], [], {}, ""
+        self.style, self._script = "", None
+        self.feed(path.read_text(encoding="utf-8"))
+
+    def handle_starttag(self, tag, attrs):
+        given = dict(attrs)
+        self.tags.append(tag)
+        self.ids += [given["id"]] if "id" in given else []
+        self.addresses += [value for name, value in attrs if name in ("src", "href", "xlink:href", "srcset", "action")]
+        self.handlers += [name for name, _ in attrs if name.startswith("on")]
+        if given.get("http-equiv") == "Content-Security-Policy":
+            self.policy = given["content"]
+        self._script = None
+        if tag in ("script", "style"):
+            self._script = given.get("id", f"{tag}-{len(self.scripts)}")
+            self.scripts[self._script] = ""
+
+    def handle_data(self, data):
+        if self._script is not None:
+            self.scripts[self._script] += data
+
+    def handle_endtag(self, tag):  # noqa: ARG002
+        self._script = None
+
+    def data(self, name):
+        def refuse(constant):
+            raise AssertionError(f"{name} holds {constant}")
+
+        return json.loads(self.scripts[name], parse_constant=refuse)
+
+
+@pytest.fixture(scope="module")
+def written(finished_run, tmp_path_factory):
+    return write_report(finished_run, tmp_path_factory.mktemp("out") / "page.html")
+
+
+@pytest.fixture(scope="module")
+def page(written):
+    return Page(written)
+
+
+def test_the_page_is_one_small_file(written):
+    assert written.stat().st_size < LIMIT
+    assert [path.name for path in written.parent.iterdir()] == ["page.html"]
+
+
+def test_the_page_refers_to_nothing_outside_itself(page):
+    assert page.addresses
+    assert all(address.startswith("#") for address in page.addresses)
+    assert "url(" not in page.scripts["style-0"]
+    assert "@import" not in page.scripts["style-0"]
+
+
+def test_every_link_of_the_contents_leads_somewhere(page):
+    assert {address[1:] for address in page.addresses} <= set(page.ids)
+    assert len(page.ids) == len(set(page.ids))
+
+
+def test_hostile_text_stays_text(page, hostile):
+    assert "img" not in page.tags
+    assert page.handlers == []
+    rows = page.data("generations")["cells"]["steered@14:+0.3"]["splits"]["test"]
+    shown = next(text for prompt, text, *_ in rows if prompt == "test-3")
+    assert shown == hostile.replace("\x1b", "⟨U+001B⟩").replace("\u202e", "⟨U+202E⟩").replace("\u202c", "⟨U+202C⟩")
+    assert page.tags[-1] == "script"  # nothing was opened behind the last of our own scripts
+
+
+def test_data_cannot_end_its_element(page):
+    assert all("<" not in page.scripts[name] for name in ("summary", "figures", "generations", "projections"))
+    assert script_json({"a": "</script><!--"}) == '{"a":"\\u003c/script>\\u003c!--"}'
+    with pytest.raises(ValueError, match="JSON compliant"):
+        script_json(float("nan"))
+
+
+def test_only_the_scripts_that_were_written_may_run(page):
+    ours = [text for name, text in page.scripts.items() if name.startswith("script-")]
+    hashes = re.findall(r"'sha256-([^']+)'", page.policy)
+    assert hashes == [b64encode(hashlib.sha256(text.encode()).digest()).decode() for text in ours]
+    assert len(hashes) == 3
+    assert page.policy.startswith("default-src 'none'; script-src 'sha256-")
+
+
+def test_every_plot_has_its_figure_and_every_figure_its_plot(written, page):
+    wanted = re.findall(r'data-figure="([^"]+)"', written.read_text(encoding="utf-8").split("<script")[0])
+    assert sorted(wanted) == sorted(page.data("figures"))
+    assert {"grid-combined", "strength", "depth", "analysis-magnitude-1"} <= set(wanted)
+
+
+def test_every_cell_of_the_maps_has_its_completions(page):
+    generations = page.data("generations")
+    assert all(key in generations["cells"] for row in generations["keys"] for key in row)
+    assert generations["best"] == "steered@14:+0.3"
+    assert all(
+        row[0] in generations["prompts"]
+        for cell in generations["cells"].values()
+        for rows in cell["splits"].values()
+        for row in rows
+    )
+
+
+def test_page_code_writes_model_text_as_text_only(page):
+    ours = list(page.scripts.values())[-1]
+    assert "textContent" in ours
+    assert not re.search(r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|\beval\b", ours)
+
+
+def test_writing_twice_gives_the_same_page(finished_run, written, tmp_path):
+    assert write_report(finished_run, tmp_path / "again.html").read_bytes() == written.read_bytes()
+
+
+def test_a_bare_run_has_a_page_too(bare_run):
+    path = write_report(bare_run)
+    page = Page(path)
+    assert path == bare_run.report_path
+    assert page.data("generations") is page.data("projections") is None
+    assert page.data("figures") == {}
+    assert "interp-steer sweep" in path.read_text(encoding="utf-8")
+
+
+def test_shared_scripts_lie_beside_the_page_once(finished_run, bare_run, tmp_path):
+    first = Page(write_report(finished_run, tmp_path / "a.html", assets="shared"))
+    before = {path: path.stat().st_mtime_ns for path in (tmp_path / "assets").iterdir()}
+    write_report(bare_run, tmp_path / "b.html", assets="shared")
+    assert {path: path.stat().st_mtime_ns for path in (tmp_path / "assets").iterdir()} == before
+    scripts = [address for address in first.addresses if not address.startswith("#")]
+    assert sorted(scripts) == sorted(f"assets/{path.name}" for path in before)
+    assert (tmp_path / "a.html").stat().st_size < LIMIT / 4
+
+
+def test_a_report_needs_no_torch():
+    code = "import sys, interp_steer.report.render, interp_steer.report.index; sys.exit('torch' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
