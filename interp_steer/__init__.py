@@ -22,9 +22,10 @@ if TYPE_CHECKING:
     from interp_steer.model.load import load_model, wrap_model
     from interp_steer.outcomes import read_outcomes
     from interp_steer.pairs import list_behaviors, read_behavior, read_pairs, read_prompts
-    from interp_steer.pipeline import begin_run, run_behavior
+    from interp_steer.pipeline import run_behavior
     from interp_steer.report.render import write_report
     from interp_steer.run import open_run
+    from interp_steer.stages import begin_run
     from interp_steer.steering.steer import steer
     from interp_steer.sweeps.grid import SweepSpec
     from interp_steer.sweeps.run_sweep import sweep
@@ -35,7 +36,7 @@ _HOMES = {
     "InterpSteerError": "errors",
     "SweepSpec": "sweeps.grid",
     "analyze": "analysis",
-    "begin_run": "pipeline",
+    "begin_run": "stages",
     "diagnose": "doctor",
     "extract": "activations.extract",
     "fit": "vectors.fit",

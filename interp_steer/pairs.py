@@ -108,8 +108,13 @@ def read_prompts(behavior: str | Path, split: Split) -> list[EvaluationPrompt]:
 
 
 def pairs_sha256(behavior: str | Path, split: Split = "train") -> str:
-    """Return the SHA-256 of the file that holds the pairs of a split."""
-    return hashlib.sha256((behavior_folder(behavior) / f"{split}.jsonl").read_bytes()).hexdigest()
+    """Return the SHA-256 of the lines that hold the pairs or prompts of a split.
+
+    Raises:
+        PairsError: If the file does not exist or is not UTF-8.
+    """
+    lines = numbered_lines(behavior_folder(behavior) / f"{split}.jsonl")
+    return hashlib.sha256("".join(line + "\n" for _, line in lines).encode()).hexdigest()
 
 
 def numbered_lines(path: Path) -> list[tuple[int, str]]:
@@ -147,7 +152,7 @@ def text_of(record: Mapping[str, Any], key: str) -> str:
     """Return a text of a line.
 
     Raises:
-        PairsError: If it is missing, not a text, or empty.
+        PairsError: If it is missing, not a text, empty, or not Unicode.
     """
     value = record.get(key)
     if not isinstance(value, str):
@@ -156,6 +161,8 @@ def text_of(record: Mapping[str, Any], key: str) -> str:
     if not value.strip():
         need = "every line needs a prompt" if key == "prompt" else "every pair needs both responses"
         raise PairsError(f"{key!r} is empty; {need}")
+    if any("\ud800" <= character <= "\udfff" for character in value):
+        raise PairsError(f"{key!r} holds half of a surrogate pair, which no tokenizer reads; write the character itself")
     return value
 
 

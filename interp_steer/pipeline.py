@@ -1,100 +1,24 @@
-"""Every stage in order, each resumable: pairs, activations, vectors, sweep, judge, analyses, report.
+"""Every stage in order, from pairs to the report."""
 
-The model is loaded at the first stage that needs it, so a finished run costs no model at all.
-"""
-
-import subprocess
-import sys
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
-from datetime import UTC, datetime
-from functools import cached_property
-from hashlib import sha256
-from importlib.metadata import version
+from collections.abc import Callable
 from pathlib import Path
-from time import perf_counter
-from typing import TYPE_CHECKING, Any, Literal
 
-from interp_steer.activations.artifact import read_activations, save_activations
 from interp_steer.analysis import analyze
-from interp_steer.errors import RunError
-from interp_steer.judges.judge import judge
-from interp_steer.outcomes import UNSTEERED, read_outcomes
-from interp_steer.pairs import pairs_sha256, read_behavior, read_pairs, read_prompts
-from interp_steer.records import Cell, EvaluationPrompt, to_json
+from interp_steer.pairs import read_behavior
 from interp_steer.report.render import write_report
-from interp_steer.run import Run, write_json
-from interp_steer.sweeps.grid import SweepSpec, confirmation_cells
-from interp_steer.terms import Method, ReadPosition, Split
-from interp_steer.vectors.fit import fit
-from interp_steer.vectors.vector import read_vectors, save_vectors
-
-if TYPE_CHECKING:
-    from interp_steer.model.protocol import Model
-    from interp_steer.projections import Reading
-
-VERSIONED = ("interp-steer", "numpy", "torch", "transformers", "transformer-lens", "scikit-learn")
-READ_PAIRS = 2
-READ_PROMPTS = 2
-
-
-@dataclass
-class Source:
-    """A model that is loaded when it is first needed.
-
-    Attributes:
-        name: Name for the manifest, before anything is loaded.
-        load: Loads it.
-    """
-
-    name: str
-    load: "Callable[[], Model]"
-
-    @cached_property
-    def model(self) -> "Model":
-        """The model itself."""
-        return self.load()
-
-
-def begin_run(path: str | Path, behavior: str | Path, model: str) -> Run:
-    """Open a run directory for one behavior on one model, or continue it.
-
-    Args:
-        path: The run directory; made if it does not exist.
-        behavior: Name or folder of the behavior.
-        model: Name of the model.
-
-    Raises:
-        BehaviorError: If the behavior does not exist or cannot be read.
-        RunError: If the directory holds a run of another behavior, other pairs, or another model.
-    """
-    run = Run(Path(path))
-    found = read_behavior(behavior)
-    pairs = {"sha256": pairs_sha256(behavior), "n": len(read_pairs(behavior))}
-    held = run.manifest()
-    if not held:
-        run.update_manifest(
-            created=datetime.now(UTC).isoformat(timespec="seconds"),
-            command=" ".join([Path(sys.argv[0]).name, *sys.argv[1:]]),
-            git_commit=_git_commit(),
-            versions={name: version(name) for name in VERSIONED},
-            model_name=model,
-            behavior=to_json(found),
-            behavior_source=str(behavior),
-            pairs=pairs,
-            stages={},
-        )
-        return run
-    for what, before, now in (
-        ("behavior", held["behavior"]["name"], found.name),
-        ("model", held["model_name"], model),
-        ("pairs", held["pairs"]["sha256"], pairs["sha256"]),
-    ):
-        if before != now:
-            raise RunError(f"{run.path} was made with another {what}: {before} there, {now} here; choose another --out")
-    run.update_manifest(behavior=to_json(found))
-    return run
+from interp_steer.run import Run
+from interp_steer.stages import (
+    Source,
+    begin_run,
+    extract_stage,
+    fit_stage,
+    judge_stage,
+    project_stage,
+    sweep_stage,
+    timed,
+)
+from interp_steer.sweeps.grid import SweepSpec
+from interp_steer.terms import Method, ReadPosition
 
 
 def run_behavior(
@@ -145,168 +69,3 @@ def run_behavior(
         with timed(run, "report"):
             write_report(run)
     return run
-
-
-def extract_stage(
-    run: Run, behavior: str | Path, source: Source, *, read_position: ReadPosition, first_k: int = 5
-) -> None:
-    """Read the activations of the run's pairs, unless they are there.
-
-    Raises:
-        RunError: If activations are there that were read at another position.
-    """
-    if run.activations_path.exists():
-        held = read_activations(run.activations_path).card
-        wanted = (read_position, first_k if read_position == "first_k" else None)
-        if (held.read_position, held.first_k) != wanted:
-            raise RunError(
-                f"{run.path} holds activations read at {held.read_position!r}, not {read_position!r}; choose another --out"
-            )
-        return
-    from interp_steer.activations.extract import extract
-
-    with timed(run, "load model"):
-        model = source.model
-    with timed(run, "extract"):
-        activations = extract(
-            model,
-            read_pairs(behavior),
-            behavior=run.behavior().name,
-            pairs_sha256=run.manifest()["pairs"]["sha256"],
-            read_position=read_position,
-            first_k=first_k,
-        )
-    run.update_manifest(model=to_json(model.card), read_position=read_position)
-    save_activations(activations, run.activations_path)
-
-
-def fit_stage(run: Run, *, method: Method) -> None:
-    """Make the steering vectors, unless those of this method are there.
-
-    Raises:
-        RunError: If the run holds generations that were steered with vectors of another method.
-    """
-    if run.vectors_path.exists():
-        held = read_vectors(run.vectors_path).card.method
-        if held == method:
-            return
-        if run.generations_path.exists():
-            raise RunError(f"{run.path} was swept with {held!r} vectors, not {method!r}; choose another --out")
-    with timed(run, "fit"):
-        save_vectors(fit(read_activations(run.activations_path), method=method), run.vectors_path)
-    run.update_manifest(method=method)
-
-
-def sweep_stage(
-    run: Run, behavior: str | Path, source: Source, spec: SweepSpec, *, split: Split, batch_size: int = 64
-) -> None:
-    """Generate what is missing of one split: the whole grid on ``dev``, the chosen cells on ``test``.
-
-    Raises:
-        RunError: If ``dev`` was not judged before ``test``, or the run holds another sweep.
-    """
-    prompts = read_prompts(behavior, split)
-    cells = spec.dev_cells() if split == "dev" else chosen_cells(run)
-    if not missing(run, prompts, cells, spec):
-        return
-    from interp_steer.sweeps.run_sweep import sweep
-
-    with timed(run, "load model"):
-        model = source.model
-    with timed(run, f"sweep {split}"):
-        sweep(run, model, prompts, cells, spec, batch_size=batch_size)
-
-
-def missing(run: Run, prompts: Sequence[EvaluationPrompt], cells: Sequence[Cell], spec: SweepSpec) -> int:
-    """Return how many generations of a sweep are not in the run yet.
-
-    Raises:
-        RunError: If the run holds generations of another specification.
-    """
-    from interp_steer.sweeps.rows import claim_spec, rows_to_do
-
-    generations = run.generations()
-    claim_spec(run, spec, started=bool(generations))
-    return len(rows_to_do(prompts, cells, spec, {generation.key for generation in generations}))
-
-
-def chosen_cells(run: Run) -> list[Cell]:
-    """Return what the held-out prompts are answered with: each layer's best dev cell, and the controls.
-
-    Raises:
-        RunError: If no steered dev generation was scored yet.
-    """
-    outcomes = read_outcomes(run)
-    best = outcomes.best_cell("dev")
-    if best is None:
-        raise RunError(f"{run.path}: no steered dev generation has a score; run 'interp-steer judge {run.path}' first")
-    layers = sorted({cell.layer for cell in outcomes.cells("dev", "steered") if cell.layer is not None})
-    by_layer = [cell for layer in layers if (cell := outcomes.best_cell("dev", layer=layer)) is not None]
-    return confirmation_cells(by_layer, best)
-
-
-def judge_stage(run: Run, judge_name: str = "local") -> None:
-    """Score every generation that has no current verdict."""
-    with timed(run, "judge"):
-        judge(run, judge_name)
-
-
-def project_stage(run: Run, behavior: str | Path, source: Source) -> None:
-    """Color a few pairs and generations by their cosine with the direction, unless it was done."""
-    wanted = sha256(run.generations_path.read_bytes()).hexdigest()
-    if run.projections_path.exists() and run.manifest().get("projected") == wanted:
-        return
-    from interp_steer.projections import project
-
-    with timed(run, "project"):
-        projections = project(source.model, read_vectors(run.vectors_path), _readings(run, behavior))
-    write_json(run.projections_path, to_json(projections))
-    run.update_manifest(projected=wanted)
-
-
-def _readings(run: Run, behavior: str | Path) -> list["Reading"]:
-    from interp_steer.projections import Reading
-
-    found = []
-    for i, pair in enumerate(read_pairs(behavior)[:READ_PAIRS], start=1):
-        found += [
-            Reading(
-                title=f"Pair {i}, positive", group="pair", side="positive", prompt=pair.prompt, response=pair.positive
-            ),
-            Reading(
-                title=f"Pair {i}, negative", group="pair", side="negative", prompt=pair.prompt, response=pair.negative
-            ),
-        ]
-    outcomes = read_outcomes(run)
-    best = outcomes.best_cell("dev")
-    shown = {prompt.id for prompt in read_prompts(behavior, "test")[:READ_PROMPTS]}
-    for one in [*outcomes.judged("test", UNSTEERED), *(outcomes.judged("test", best) if best else [])]:
-        generation = one.generation
-        if generation.prompt_id in shown and generation.text:
-            side: Literal["unsteered", "steered"] = "unsteered" if generation.cell == UNSTEERED else "steered"
-            title = f"{generation.prompt} ({side})"
-            found.append(
-                Reading(title=title, group="generation", side=side, prompt=generation.prompt, response=generation.text)
-            )
-    return found
-
-
-@contextmanager
-def timed(run: Run, stage: str) -> Iterator[None]:
-    """Add the seconds of a stage to the manifest, also when it is left early."""
-    started = perf_counter()
-    try:
-        yield
-    finally:
-        stages: dict[str, Any] = run.manifest().get("stages", {})
-        seconds = stages.get(stage, {}).get("seconds", 0.0) + perf_counter() - started
-        run.update_manifest(stages={**stages, stage: {"seconds": round(seconds, 2)}})
-
-
-def _git_commit() -> str | None:
-    """The commit of the working directory, if it is a git checkout: a run should say what code made it."""
-    try:
-        found = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True, check=True)  # noqa: S607
-    except (OSError, subprocess.CalledProcessError):
-        return None
-    return found.stdout.strip()

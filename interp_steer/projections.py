@@ -6,6 +6,7 @@ not the vector that was added while it was written.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Literal
 
 import torch
@@ -14,7 +15,13 @@ from torch import Tensor
 
 from interp_steer.errors import TemplateError
 from interp_steer.model.protocol import Model, ResidualHook
+from interp_steer.outcomes import UNSTEERED, read_outcomes
+from interp_steer.pairs import read_pairs, read_prompts
+from interp_steer.run import Run
 from interp_steer.vectors.vector import SteeringVectors
+
+READ_PAIRS = 2
+READ_PROMPTS = 2
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -81,6 +88,32 @@ def project(model: Model, vectors: SteeringVectors, readings: Sequence[Reading])
             )
         )
     return Projections(layers=tuple(range(vectors.n_layers)), texts=tuple(texts))
+
+
+def run_readings(run: Run, behavior: str | Path) -> list[Reading]:
+    """Choose what a report colors: the first pairs, and the first test prompts unsteered and at the best dev cell."""
+    found = []
+    for i, pair in enumerate(read_pairs(behavior)[:READ_PAIRS], start=1):
+        found += [
+            Reading(
+                title=f"Pair {i}, positive", group="pair", side="positive", prompt=pair.prompt, response=pair.positive
+            ),
+            Reading(
+                title=f"Pair {i}, negative", group="pair", side="negative", prompt=pair.prompt, response=pair.negative
+            ),
+        ]
+    outcomes = read_outcomes(run)
+    best = outcomes.best_cell("dev")
+    shown = {prompt.id for prompt in read_prompts(behavior, "test")[:READ_PROMPTS]}
+    for one in [*outcomes.judged("test", UNSTEERED), *(outcomes.judged("test", best) if best else [])]:
+        generation = one.generation
+        if generation.prompt_id in shown and generation.text:
+            side: Literal["unsteered", "steered"] = "unsteered" if generation.cell == UNSTEERED else "steered"
+            title = f"{generation.prompt} ({side})"
+            found.append(
+                Reading(title=title, group="generation", side=side, prompt=generation.prompt, response=generation.text)
+            )
+    return found
 
 
 def _cosines(model: Model, vectors: SteeringVectors, ids: list[int]) -> Float[Tensor, "layer pos"]:

@@ -268,7 +268,7 @@ def to_json(record: Any) -> dict[str, Any]:
     return cast(dict[str, Any], _adapter(cast(Hashable, type(record))).dump_python(record, mode="json"))
 
 
-def from_json(kind: type[Record], data: Mapping[str, Any]) -> Record:
+def from_json(kind: type[Record], data: Any) -> Record:
     """Rebuild a record of type ``kind``, nested records and tuples included.
 
     Raises:

@@ -72,17 +72,12 @@ class Run:
         """Return the manifest; empty if the run has not begun.
 
         Raises:
-            RunError: If the file is not JSON.
+            RunError: If the file is damaged.
         """
         if not self.manifest_path.exists():
             return {}
-        try:
-            data: dict[str, Any] = json.loads(self.manifest_path.read_text(encoding="utf-8"))
-        except json.JSONDecodeError as error:
-            raise RunError(
-                f"{self.manifest_path}:{error.lineno}: not valid JSON ({error.msg}); delete the file to start over"
-            ) from error
-        return data
+        where, remedy = str(self.manifest_path), "choose another --out, or delete the run to start over"
+        return _record(dict, _parsed(self.manifest_path.read_bytes(), where, remedy), where, remedy)
 
     def update_manifest(self, **entries: Any) -> None:
         """Add or replace entries of the manifest."""
@@ -90,20 +85,20 @@ class Run:
 
     def behavior(self) -> Behavior:
         """Return the behavior as it was when the run was made."""
-        return from_json(Behavior, self._entry("behavior"))
+        return self._entry("behavior", Behavior)
 
     def model_card(self) -> ModelCard:
         """Return the card of the model the run was made with."""
-        return from_json(ModelCard, self._entry("model"))
+        return self._entry("model", ModelCard)
 
-    def _entry(self, name: str) -> Any:
+    def _entry(self, name: str, kind: type[Record]) -> Record:
         manifest = self.manifest()
         if name not in manifest:
             raise RunError(
                 f"{self.path} holds no {name!r} in its manifest.json; expected a run directory made by "
                 "'interp-steer run' or 'interp-steer extract'"
             )
-        return manifest[name]
+        return _record(kind, manifest[name], f"{self.manifest_path}: {name!r}", "choose another --out")
 
     def generations(self) -> list[Generation]:
         """Return every generation, in the order written."""
@@ -117,12 +112,13 @@ class Run:
         """Return the stored result of one analysis.
 
         Raises:
-            RunError: If it was not run.
+            RunError: If it was not run, or the file is damaged.
         """
         path = self.analysis_path(name)
+        remedy = f"run 'interp-steer analyze {name} {self.path}'"
         if not path.exists():
-            raise RunError(f"{path} does not exist; run 'interp-steer analyze {name} {self.path}' first")
-        return from_json(AnalysisResult, json.loads(path.read_text(encoding="utf-8")))
+            raise RunError(f"{path} does not exist; {remedy} first")
+        return _record(AnalysisResult, _parsed(path.read_bytes(), str(path), remedy), str(path), remedy)
 
     def analyses(self) -> list[str]:
         """Return the names of the analyses that were run, sorted."""
@@ -197,16 +193,13 @@ def read_records(path: Path, kind: type[Record]) -> Iterator[Record]:
     """
     if not path.exists():
         return
-    with path.open(encoding="utf-8") as file:
+    remedy = "restore or delete the line"
+    with path.open("rb") as file:  # not as text: a line may be torn within a character
         for number, line in enumerate(file, start=1):
-            if not line.endswith("\n"):
+            if not line.endswith(b"\n"):
                 return
-            try:
-                yield from_json(kind, json.loads(line))
-            except (json.JSONDecodeError, ValidationError) as error:
-                raise RunError(
-                    f"{path}:{number}: not a {kind.__name__.lower()} ({error}); restore or delete the line"
-                ) from error
+            where = f"{path}:{number}"
+            yield _record(kind, _parsed(line, where, remedy), where, remedy)
 
 
 def append_records(path: Path, records: Iterable[Any]) -> None:
@@ -245,3 +238,18 @@ def _cut_torn_line(file: Any) -> None:
     if position < size:
         file.truncate(position)
     file.seek(0, os.SEEK_END)
+
+
+def _parsed(text: bytes, where: str, remedy: str) -> Any:
+    try:
+        return json.loads(text.decode())
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise RunError(f"{where}: not valid JSON in UTF-8 ({error}); {remedy}") from error
+
+
+def _record(kind: type[Record], data: Any, where: str, remedy: str) -> Record:
+    try:
+        return from_json(kind, data)
+    except ValidationError as error:
+        problems = "; ".join(".".join(map(str, one["loc"])) + ": " + one["msg"] for one in error.errors())
+        raise RunError(f"{where}: not a {kind.__name__.lower()} ({problems.lstrip(': ')}); {remedy}") from error

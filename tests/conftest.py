@@ -13,8 +13,10 @@ from pathlib import Path
 
 from jaxtyping import install_import_hook
 
-# Before the first import of either package, so that every annotation in them is checked at every call.
-install_import_hook(["interp_steer", "analyses"], "beartype.beartype")
+# Before the first import of either package, so that every annotation in them is checked at every call; as for mypy,
+# an int is a float.
+TYPECHECKER = "beartype.beartype(conf=beartype.BeartypeConf(is_pep484_tower=True))"
+install_import_hook(["interp_steer", "analyses"], TYPECHECKER)
 os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ["TOKENIZERS_PARALLELISM"] = "false"
 

@@ -1,8 +1,10 @@
 """Pooled activations of every pair, both sides, every layer: the artifact (numpy, no torch)."""
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 from jaxtyping import Float
@@ -11,6 +13,8 @@ from safetensors.numpy import save_file
 
 from interp_steer.errors import AnalysisError, RunError
 from interp_steer.records import ActivationCard, from_json, to_json
+
+Card = TypeVar("Card")
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -84,8 +88,8 @@ def read_activations(path: Path) -> Activations:
     Raises:
         RunError: If the file is missing or not one of ours.
     """
-    arrays, card = read_arrays(path, "interp-steer extract")
-    return Activations(card=from_json(ActivationCard, json.loads(card)), **{name: arrays[name] for name in _ARRAYS})
+    arrays, card = read_arrays(path, _ARRAYS, ActivationCard, "interp-steer extract")
+    return Activations(card=card, **arrays)
 
 
 def write_arrays(path: Path, arrays: dict[str, np.ndarray], card: str) -> None:
@@ -103,20 +107,21 @@ def write_arrays(path: Path, arrays: dict[str, np.ndarray], card: str) -> None:
         raise RunError(f"cannot write {path}: {error}; free space or choose another folder") from error
 
 
-def read_arrays(path: Path, made_by: str) -> tuple[dict[str, np.ndarray], str]:
-    """Read every array and the JSON card of a safetensors file.
+def read_arrays(path: Path, names: Sequence[str], kind: type[Card], made_by: str) -> tuple[dict[str, np.ndarray], Card]:
+    """Read the named arrays and the card of a safetensors file.
 
     Raises:
-        RunError: If the file is missing, damaged, or has no card; the message names ``made_by``.
+        RunError: If the file is missing, damaged, or of another kind; the message names ``made_by``.
     """
     if not path.exists():
         raise RunError(f"{path} does not exist; make it with '{made_by}'")
     try:
         with safe_open(path, framework="numpy") as file:
-            card = (file.metadata() or {}).get("card")
+            header = file.metadata() or {}
             arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (not a dict)
     except (OSError, SafetensorError) as error:
         raise RunError(f"{path} cannot be read as safetensors ({error}); make it again with '{made_by}'") from error
-    if card is None:
-        raise RunError(f"{path} has no card in its header; it was not written by '{made_by}'")
-    return arrays, card
+    try:
+        return {name: arrays[name] for name in names}, from_json(kind, json.loads(header["card"]))
+    except (KeyError, ValueError) as error:
+        raise RunError(f"{path} was not written by '{made_by}': its arrays and card are not those expected") from error

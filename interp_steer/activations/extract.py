@@ -83,6 +83,8 @@ def extract(
             response = _span(batch, members, "mean_response", first_k).to(model.device)
             pooled[:, batch.rows], norms[:, batch.rows] = _read(model, batch, pool, response)
             advance(len(batch.rows), "")
+    if read_position == "last_prompt":
+        pooled[:, 1::2] = pooled[:, 0::2]  # one prompt, two batches: what would differ is rounding
     counts = np.array([len(text.ids) - text.n_prompt for text in texts], dtype=np.float32)
     return Activations(
         positive=pooled[:, 0::2],

@@ -33,8 +33,8 @@ def extract_command(
 
     Example: `interp-steer extract refusal --model smollm2-135m`
     """
-    from interp_steer.pipeline import begin_run, extract_stage
     from interp_steer.run import Run
+    from interp_steer.stages import begin_run, extract_stage
 
     run = Run(out or default_out(behavior, model))
     with run.lock():

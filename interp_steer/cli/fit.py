@@ -14,8 +14,8 @@ def fit_command(
 
     Example: `interp-steer fit runs/refusal-smollm2-135m`
     """
-    from interp_steer.pipeline import fit_stage
     from interp_steer.run import open_run
+    from interp_steer.stages import fit_stage
 
     opened = open_run(run)
     with opened.lock():

@@ -10,7 +10,7 @@ from interp_steer.terms import Method, ReadPosition, Scope
 
 if TYPE_CHECKING:
     from interp_steer.model.protocol import Model
-    from interp_steer.pipeline import Source
+    from interp_steer.stages import Source
     from interp_steer.sweeps.grid import SweepSpec
 
 ModelOption = Annotated[
@@ -49,7 +49,7 @@ JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON on stdout."
 
 def source(name: str, device: str | None, dtype: str | None, device_map: str | None, revision: str | None) -> "Source":
     """Return a model that is loaded when a stage first needs it."""
-    from interp_steer.pipeline import Source
+    from interp_steer.stages import Source
 
     def load() -> "Model":
         from interp_steer.model.load import load_model

@@ -46,8 +46,8 @@ def sweep_command(
 
     Example: `interp-steer sweep runs/refusal-smollm2-135m --layers 6-22/2 --alphas 0.2,0.3,0.4`
     """
-    from interp_steer.pipeline import sweep_stage
     from interp_steer.run import open_run
+    from interp_steer.stages import sweep_stage
 
     opened = open_run(run)
     manifest, card = opened.manifest(), opened.model_card()

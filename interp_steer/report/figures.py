@@ -13,8 +13,9 @@ from typing import Any
 
 import plotly.graph_objects as go
 
-from interp_steer.findings import Figure, Number, Series
+from interp_steer.findings import Figure, Mark, Number, Series
 from interp_steer.report.content import Grid
+from interp_steer.report.marks import RULE, SMALL, annotate, draw_marks
 from interp_steer.report.phrases import alpha, number
 
 _COLORS = 5  # --series-1 ... --series-5 in style.css
@@ -41,7 +42,7 @@ def grid_json(grid: Grid) -> str:
         for a, values, counts in zip(grid.alphas, grid.values, grid.n, strict=True)
     ]
     names = [alpha(a) for a in grid.alphas]
-    drawn = go.Figure(_colored(grid.layers, names, grid.values, hover, low=0, high=1))
+    drawn = go.Figure(_colored(grid.layers, names, grid.values, hover, low=0.0, high=1.0))
     drawn.update_layout(**_layout(26 * len(names) + 44, "", "alpha"))
     drawn.update_xaxes(type="category", tickmode="auto", nticks=16, showgrid=False)
     drawn.update_yaxes(type="category", showgrid=False)
@@ -65,28 +66,38 @@ def _lines(figure: Figure) -> go.Figure:
             connectgaps=series.role == "reference",
         )  # fmt: skip
     drawn.update_layout(**_layout(_TALL, figure.x_label, figure.y_label))
-    _annotate(drawn, figure)
+    annotate(drawn, figure)
     return drawn
 
 
 def _bars(figure: Figure) -> go.Figure:
     named = any(isinstance(position, str) for position in figure.x)
+    levels = [series for series in figure.series if _level(series) is not None]
     drawn = go.Figure()
-    for series, color, _, _ in _styled(figure.series):
+    for series, color, _, _ in _styled([series for series in figure.series if series not in levels]):
         values = {"y": figure.x, "x": series.y, "orientation": "h"} if named else {"x": figure.x, "y": series.y}
         drawn.add_bar(
-            **values, name=series.name, marker={"color": f"var({color})"}, hovertext=_hover(series),
+            **values, name=series.name, marker={"color": f"var({color})"}, hovertext=_hover(series), showlegend=True,
             hovertemplate="%{hovertext}", **{"error_x" if named else "error_y": _errors(series, "var(--ink)")},
         )  # fmt: skip
-    if not named:
-        drawn.update_layout(**_layout(_TALL, figure.x_label, figure.y_label))
-        _annotate(drawn, figure)
+    if named:
+        # Names read along the line, one below the other: long ones need no rotation, and a phone fits them.
+        drawn.update_layout(**_layout(100 + 26 * len(figure.x) * max(1, len(drawn.data)), figure.y_label, ""))
+        drawn.update_yaxes(autorange="reversed", showgrid=False, type="category", ticklabelstandoff=6)
+        drawn.update_layout(hovermode="y unified")
+        draw_marks(drawn, [Mark(x=float(_level(series) or 0.0), label=series.name) for series in levels], [0.0, 1.0])
         return drawn
-    # Names read along the line, one below the other: long ones need no rotation, and a phone fits them.
-    drawn.update_layout(**_layout(90 + 26 * len(figure.x) * max(1, len(figure.series)), figure.y_label, ""))
-    drawn.update_yaxes(autorange="reversed", showgrid=False, type="category", ticklabelstandoff=6)
-    drawn.update_layout(hovermode="y unified")
+    drawn.update_layout(**_layout(_TALL, figure.x_label, figure.y_label))
+    for series in levels:
+        drawn.add_hline(y=_level(series), line=RULE, annotation={"text": series.name, "font": SMALL})
+    annotate(drawn, figure)
     return drawn
+
+
+def _level(series: Series) -> Number:
+    """Return the one value of a constant reference: a line says it better than a bar each."""
+    values = set(series.y)
+    return values.pop() if series.role == "reference" and len(values) == 1 and len(series.y) > 1 else None
 
 
 def _heatmap(figure: Figure) -> go.Figure:
@@ -100,7 +111,7 @@ def _heatmap(figure: Figure) -> go.Figure:
     drawn.update_layout(**_layout(110 + max(18 * len(rows), 60), figure.x_label, ""))
     drawn.update_yaxes(autorange="reversed", showgrid=False, type="category")
     drawn.update_layout(hovermode="closest")
-    _annotate(drawn, figure)
+    annotate(drawn, figure)
     return drawn
 
 
@@ -183,21 +194,6 @@ def _hover(series: Series) -> list[str]:
         number(y) if lo is None or hi is None else f"{number(y)} [{number(lo)}, {number(hi)}]"
         for y, lo, hi in zip(series.y, low, high, strict=True)
     ]
-
-
-def _annotate(drawn: go.Figure, figure: Figure) -> None:
-    """Tint the shaded positions and draw the marks, their labels one above the other."""
-    numeric = [float(position) for position in figure.x if not isinstance(position, str)]
-    half = min((b - a for a, b in zip(sorted(numeric), sorted(numeric)[1:], strict=False) if b > a), default=1.0) / 2
-    for position in figure.shaded:
-        drawn.add_vrect(x0=position - half, x1=position + half, fillcolor="var(--shade)", line_width=0, layer="below")
-    for row, mark in enumerate(figure.marks):
-        drawn.add_vline(x=mark.x, line={"color": "var(--muted)", "width": 1, "dash": "dot"})
-        drawn.add_annotation(
-            x=mark.x, y=1, yref="paper", yanchor="bottom", yshift=2 + 16 * (len(figure.marks) - 1 - row),
-            text=mark.label, showarrow=False, font={"size": 12, "color": "var(--muted)"},
-        )  # fmt: skip
-    drawn.update_layout(margin={"t": 12 + 16 * len(figure.marks)})
 
 
 def _layout(height: int, x_label: str, y_label: str) -> dict[str, Any]:

@@ -63,7 +63,8 @@ def alpha(value: float) -> str:
 
 def place(cell: Cell) -> str:
     """Return ``layer 14 at alpha 0.3``."""
-    return f"layer {cell.layer} at alpha {alpha(cell.alpha)}"
+    layers = "+".join(str(layer) for layer in (cell.layer, *cell.more_layers))
+    return f"{'layers' if cell.more_layers else 'layer'} {layers} at alpha {alpha(cell.alpha)}"
 
 
 def cell_name(cell: Cell) -> str:

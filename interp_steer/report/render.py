@@ -133,9 +133,11 @@ def whiskers(contrasts: tuple[Contrast, ...]) -> list[dict[str, float] | None]:
 
 def _ranged(text: str) -> Markup:
     """Set every ``[low, high]`` apart from its mean, and keep a number on the line of its name."""
-    kept = re.sub(r"(?i)\b(layer|alpha) (?=[−\d])", "\\1\u00a0", str(escape(text)))
+    kept = re.sub(
+        r"(?i)\b(layer|alpha) (?=[-−\d])", "\\1\u00a0", str(escape(text)).replace("held-out", "held\u2011out")
+    )
     return Markup(  # noqa: S704 (escaped just now)
-        re.sub(r"(\S+ )(\[[−\d., ]+\])", r'<span class="measure">\1<span class="range">\2</span></span>', kept)
+        re.sub(r"(\S+ )(\[[-−+\d., ]+\])", r'<span class="measure">\1<span class="range">\2</span></span>', kept)
     )
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from interp_steer.errors import SteeringError
 from interp_steer.model.protocol import Model
 from interp_steer.records import Cell, Generation
 from interp_steer.steering.decode import DecodeRow, DecodeSettings, decode
@@ -44,12 +45,14 @@ def steer(
 
     Raises:
         VectorError: If the vectors belong to another model.
-        SteeringError: If a layer does not exist, or the scope is unknown.
+        SteeringError: If no layer is given, a layer does not exist, or the scope is unknown.
     """
     if not prompts:
         return []
     vectors.check_model(model.card)
     layers = (layer,) if isinstance(layer, int) else tuple(layer)
+    if not layers:
+        raise SteeringError("no layer was given; name at least one")
     pushes = interventions(vectors, layers, alpha)
     rows = [
         DecodeRow(prompt_ids=tuple(model.chat.prompt_ids(prompt, system)), interventions=pushes, seed=seed + i)

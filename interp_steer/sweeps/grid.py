@@ -50,8 +50,14 @@ class SweepSpec:
                 raise SteeringError(
                     f"alpha {alpha:g} is out of range: expected a nonzero fraction of the norm between -10 and 10"
                 )
-        if self.max_new_tokens < 1:
-            raise SteeringError(f"max_new_tokens is {self.max_new_tokens}; expected at least 1")
+        for name, fits, expected in (
+            ("max_new_tokens", self.max_new_tokens >= 1, "at least 1"),
+            ("temperature", self.temperature >= 0, "0 or more"),
+            ("top_p", 0 < self.top_p <= 1, "a share above 0 and up to 1"),
+            ("samples", self.samples >= 1, "at least 1"),
+        ):
+            if not fits:
+                raise SteeringError(f"{name} is {getattr(self, name)}; expected {expected}")
         if self.samples > 1 and self.temperature == 0:
             raise SteeringError(
                 f"{self.samples} samples at temperature 0 would be the same text; set --temperature above 0"

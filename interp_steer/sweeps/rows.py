@@ -30,14 +30,14 @@ class SweepRow:
 def rows_to_do(
     prompts: Sequence[EvaluationPrompt], cells: Sequence[Cell], spec: SweepSpec, done: Collection[str]
 ) -> list[SweepRow]:
-    """Return the rows of ``prompts x cells x samples`` whose key is not among ``done``."""
+    """Return the rows of ``prompts x cells x samples`` whose key is not among ``done``, each key once."""
     rows = (
         SweepRow(prompt=prompt, cell=cell, sample=sample)
         for prompt in prompts
         for cell in cells
         for sample in range(spec.samples)
     )
-    return [row for row in rows if row.key not in done]
+    return list({row.key: row for row in rows if row.key not in done}.values())
 
 
 def claim_spec(run: Run, spec: SweepSpec, *, started: bool) -> None:

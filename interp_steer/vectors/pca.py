@@ -47,7 +47,8 @@ def _first_component(
         return np.zeros(differences.shape[1])
     component = components[0]
     component = component * _sign(component, differences)
-    return component * max(abs(float((differences @ component).mean())), np.finfo(np.float64).tiny)
+    # An axis on which the pairs cancel is still an axis: its length must survive being squared, and float32.
+    return component * max(abs(float((differences @ component).mean())), float(np.finfo(np.float32).tiny))
 
 
 def _sign(component: Float[np.ndarray, " d_model"], differences: Float[np.ndarray, "pair d_model"]) -> float:

@@ -9,7 +9,7 @@ from jaxtyping import Float
 
 from interp_steer.activations.artifact import read_arrays, write_arrays
 from interp_steer.errors import SteeringError, VectorError
-from interp_steer.records import ModelCard, VectorCard, from_json, to_json
+from interp_steer.records import ModelCard, VectorCard, to_json
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -67,16 +67,16 @@ class SteeringVectors:
             )
 
 
+_ARRAYS = ("direction", "norm", "activation_norm")
+
+
 def save_vectors(vectors: SteeringVectors, path: Path) -> None:
     """Write vectors to a safetensors file, their card in the header.
 
     Raises:
         RunError: If the file cannot be written.
     """
-    arrays = {
-        name: np.ascontiguousarray(getattr(vectors, name), dtype=np.float32)
-        for name in ("direction", "norm", "activation_norm")
-    }
+    arrays = {name: np.ascontiguousarray(getattr(vectors, name), dtype=np.float32) for name in _ARRAYS}
     write_arrays(path, arrays, json.dumps(to_json(vectors.card)))
 
 
@@ -86,5 +86,5 @@ def read_vectors(path: Path) -> SteeringVectors:
     Raises:
         RunError: If the file is missing or not one of ours.
     """
-    arrays, card = read_arrays(path, "interp-steer fit")
-    return SteeringVectors(card=from_json(VectorCard, json.loads(card)), **arrays)
+    arrays, card = read_arrays(path, _ARRAYS, VectorCard, "interp-steer fit")
+    return SteeringVectors(card=card, **arrays)

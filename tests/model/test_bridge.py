@@ -28,7 +28,9 @@ def relative_error(ours, reference):
 
 def read_all(model, ids, mask):
     seen = {}
-    with model.hooks({layer: lambda r, layer=layer: seen.update({layer: r.clone()}) for layer in range(model.card.n_layers)}):
+    with model.hooks(
+        {layer: lambda r, layer=layer: seen.update({layer: r.clone()}) for layer in range(model.card.n_layers)}
+    ):
         model.forward(ids, mask, logits="none")
     return seen
 
@@ -92,7 +94,9 @@ def test_padding_on_either_side_changes_nothing(tiny):
     right = tiny.forward(torch.cat([ids, pads], 1), torch.cat([mask, 0 * pads], 1), logits="all").logits[:, :-5]
     assert relative_error(left, alone) < 1e-4
     assert relative_error(right, alone) < 1e-4
-    unmasked = tiny.forward(torch.cat([pads, ids], 1), torch.ones(1, 5 + ids.shape[1]).long(), logits="all").logits[:, 5:]
+    unmasked = tiny.forward(torch.cat([pads, ids], 1), torch.ones(1, 5 + ids.shape[1]).long(), logits="all").logits[
+        :, 5:
+    ]
     assert relative_error(unmasked, alone) > 1e-2, "without a mask the pads are read"
 
 
@@ -110,11 +114,13 @@ def test_no_hook_remains_after_an_exception(tiny):
     ids, mask = inputs(tiny)
     before = tiny.forward(ids, mask, logits="all").logits
 
-    def breaks(resid):
+    def breaks(_):
         raise RuntimeError("out of memory")
 
-    with pytest.raises(RuntimeError, match="out of memory"), tiny.hooks({0: lambda r: 2 * r, 1: breaks}):
+    with tiny.hooks({0: lambda r: 2 * r, 1: lambda _: None}):
         assert n_hooks(tiny) == 2
+        tiny.forward(ids, mask, logits="none")
+    with pytest.raises(RuntimeError, match="out of memory"), tiny.hooks({0: lambda r: 2 * r, 1: breaks}):
         tiny.forward(ids, mask, logits="all")
     assert n_hooks(tiny) == 0
     assert torch.equal(tiny.forward(ids, mask, logits="all").logits, before)
@@ -122,29 +128,33 @@ def test_no_hook_remains_after_an_exception(tiny):
 
 def test_a_hook_that_fires_more_often_than_the_passes_is_an_error(tiny):
     ids, _ = inputs(tiny)
-    with pytest.raises(HookError, match=r"blocks\.1\.hook_resid_post fired 1 times in 0 forward passes.*doctor"):
-        with tiny.hooks({1: lambda _: None}):
-            tiny.bridge.original_model(ids)
+    unheard = r"blocks\.1\.hook_resid_post fired 1 times in 0 forward passes.*doctor"
+    with pytest.raises(HookError, match=unheard), tiny.hooks({1: lambda _: None}):
+        tiny.bridge.original_model(ids)
     assert n_hooks(tiny) == 0
 
 
 def test_a_hook_that_a_pass_does_not_reach_is_an_error(tiny):
     ids, mask = inputs(tiny)
-    with pytest.raises(HookError, match="fired 0 times in 1 forward passes"):
+
+    def taken_off():
         with tiny.hooks({1: lambda _: None}):
             tiny.bridge.reset_hooks()
             tiny.forward(ids, mask, logits="none")
 
+    with pytest.raises(HookError, match="fired 0 times in 1 forward passes"):
+        taken_off()
+
 
 @pytest.mark.parametrize("layer", [-1, 4, 8])
 def test_a_layer_out_of_range_is_refused(tiny_llama, layer):
-    with pytest.raises(SteeringError, match=f"layer {layer} does not exist: 'tiny-llama' has layers 0 to 3"):
-        with tiny_llama.hooks({layer: lambda _: None}):
-            pass
+    missing = f"layer {layer} does not exist: 'tiny-llama' has layers 0 to 3"
+    with pytest.raises(SteeringError, match=missing), tiny_llama.hooks({layer: lambda _: None}):
+        pass
     assert n_hooks(tiny_llama) == 0
 
 
-def test_hook_points_are_named_after_the_block(tiny):
+def test_hook_points_are_named_after_the_block():
     assert hook_name(3) == "blocks.3.hook_resid_post"
 
 
@@ -181,7 +191,9 @@ def test_the_tokenizer_is_left_as_it_was(plain_tiny_llama, tiny_llama):
     assert tiny_llama.chat.tokenizer.bos_token is None, "TransformerLens sets one where there is none"
     own = copy.deepcopy(tiny_llama.chat.tokenizer)
     own.bos_token = "<|im_start|>"
-    model = wrap_model(copy.deepcopy(plain_tiny_llama), own, name="a tokenizer from no folder, with a beginning of text")
+    model = wrap_model(
+        copy.deepcopy(plain_tiny_llama), own, name="a tokenizer from no folder, with a beginning of text"
+    )
     assert model.chat.tokenizer is own
     assert model.chat.prompt_ids("Hi") == tiny_llama.chat.prompt_ids("Hi")
 

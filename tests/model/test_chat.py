@@ -38,15 +38,17 @@ def test_thinking_is_switched_off_by_an_empty_block(tiny_llama):
 
 
 def test_the_system_prompt_comes_first(tiny_llama):
-    assert tiny_llama.chat.render("Hi", "Be brief.").startswith("<|im_start|>system\nBe brief.<|im_end|>\n<|im_start|>user")
+    assert tiny_llama.chat.render("Hi", "Be brief.").startswith(
+        "<|im_start|>system\nBe brief.<|im_end|>\n<|im_start|>user"
+    )
 
 
 def test_the_real_template_is_the_tokenizers_own(smollm2):
-    by_hand = (
-        "<|im_start|>system\nBe brief.<|im_end|>\n<|im_start|>user\nHi<|im_end|>\n<|im_start|>assistant\n"
-    )
+    by_hand = "<|im_start|>system\nBe brief.<|im_end|>\n<|im_start|>user\nHi<|im_end|>\n<|im_start|>assistant\n"
     assert smollm2.chat.render("Hi", "Be brief.") == by_hand
-    assert smollm2.chat.prompt_ids("Hi", "Be brief.") == smollm2.chat.tokenizer.encode(by_hand, add_special_tokens=False)
+    assert smollm2.chat.prompt_ids("Hi", "Be brief.") == smollm2.chat.tokenizer.encode(
+        by_hand, add_special_tokens=False
+    )
 
 
 def test_the_template_brings_the_only_beginning_of_text(tokenizer):
@@ -93,8 +95,8 @@ def test_prompt_tokens_are_a_prefix_or_the_pair_is_refused(smollm2, prompt, resp
     try:
         ids, n_prompt = smollm2.chat.pair_ids(prompt, response)
     except TemplateError:
-        # Line breaks merge with the template's; some control characters have no token at all.
-        assert not response[0].isprintable()
+        # Blanks merge with the template's; some control characters have no token at all.
+        assert response[0].isspace() or not response[0].isprintable()
         return
     assert ids[:n_prompt] == smollm2.chat.prompt_ids(prompt)
     assert len(ids) > n_prompt
@@ -110,7 +112,7 @@ def test_a_base_model_reads_prompt_and_line_break(tokenizer):
     chat = Chat(tokenizer)
     assert chat.render("Hi") == "Hi\n"
     assert chat.render("Hi", "Be brief.") == "Be brief.\n\nHi\n"
-    tokenizer.bos_token = "<|im_start|>"  # noqa: S105 (not that kind of token)
+    tokenizer.bos_token = "<|im_start|>"
     assert chat.render("Hi") == "<|im_start|>Hi\n"
     assert chat.prompt_ids("Hi") == tokenizer.convert_tokens_to_ids(["<|im_start|>", "H", "i", "Ċ"])
 

@@ -22,9 +22,11 @@ from interp_steer.records import (
     digest,
     to_json,
 )
-from interp_steer.terms import Split
+from interp_steer.report.build import build_report
+from interp_steer.report.content import Report
 from interp_steer.run import Run, append_records, write_json
 from interp_steer.sweeps.grid import SweepSpec, confirmation_cells
+from interp_steer.terms import Split
 from interp_steer.vectors.vector import SteeringVectors, save_vectors
 
 LAYERS, ALPHAS, PLANTED = tuple(range(30)), (0.15, 0.3, 0.45), 14
@@ -309,6 +311,12 @@ def _write(path: Path) -> Run:
 def finished_run(tmp_path_factory: pytest.TempPathFactory) -> Run:
     """A run with every stage; shared, so read only."""
     return _write(tmp_path_factory.mktemp("runs") / "refusal-smollm2-135m")
+
+
+@pytest.fixture(scope="session")
+def report(finished_run: Run) -> Report:
+    """The content of the report of the finished run."""
+    return build_report(finished_run)
 
 
 @pytest.fixture

@@ -12,8 +12,10 @@ from interp_steer.report.content import Summary
 from interp_steer.run import Run, append_records, write_json
 
 
-def copy(run: Run, path, *, verdict=lambda verdict: verdict, keep=lambda _: True) -> Run:
-    """A copy of a run whose verdicts are changed, and whose generations are a selection."""
+def copy(
+    run: Run, path, *, verdict=lambda verdict: verdict, keep=lambda generation: generation.cell.layer in (None, 14)
+) -> Run:
+    """A copy of a run whose verdicts are changed, and whose generations are a selection: by default layer 14."""
     made = Run(path)
     write_json(made.manifest_path, run.manifest())
     generations = [generation for generation in run.generations() if keep(generation)]
@@ -29,29 +31,15 @@ def with_behavior(verdict, value):
     return type(verdict)(**{**vars(verdict), "behavior": value})
 
 
-@pytest.fixture(scope="module")
-def report(finished_run):
-    return build_report(finished_run)
-
-
 def test_the_headline_is_the_best_dev_cell_on_the_test_prompts(finished_run, report, conditions):
-    """Recomputed from the JSON lines, with no code of the report or of the outcomes."""
-    lines = [json.loads(line) for line in finished_run.generations_path.read_text().splitlines()]
-    scores = {
-        row["generation"]: row["behavior"]
-        for row in map(json.loads, finished_run.verdicts_path.read_text().splitlines())
-    }
-
-    def by_prompt(control, layer=None, alpha=0.0):
-        cell = {"control": control, "layer": layer, "alpha": alpha}
-        return {
-            row["prompt_id"]: scores[f"{row['prompt_id']}/{key}/0"]
-            for row in lines
-            if row["split"] == "test" and row["cell"] == cell
-            for key in [control if layer is None else f"{control}@{layer}:{alpha:+g}"]
-        }
-
-    steered, base = by_prompt("steered", 14, 0.3), by_prompt("unsteered")
+    """Recomputed from the lines of verdicts.jsonl, with no code of the report or of the outcomes."""
+    scores = {}
+    for line in finished_run.verdicts_path.read_text().splitlines():
+        row = json.loads(line)
+        prompt, cell, _ = row["generation"].split("/")
+        scores[cell, prompt] = row["behavior"]
+    tests = [f"test-{i}" for i in range(1, 25)]
+    steered, base = ({prompt: scores[cell, prompt] for prompt in tests} for cell in ("steered@14:+0.3", "unsteered"))
     both = [p for p in steered if steered[p] is not None and base[p] is not None]
     effect = np.mean([steered[p] - base[p] for p in both])
 
@@ -105,7 +93,7 @@ def test_no_effect_is_called_no_effect(finished_run, tmp_path):
     flat = copy(finished_run, tmp_path / "flat", verdict=lambda verdict: with_behavior(verdict, 0.1))
     headline = build_report(flat).headline
     assert not headline.steers
-    assert headline.claim.startswith("No cell steers refusal on smollm2-135m here: the best of 90 cells")
+    assert headline.claim.startswith("No cell steers refusal on smollm2-135m here: the best of 3 cells")
     assert "0.00 [0.00, 0.00]" in headline.claim
 
 

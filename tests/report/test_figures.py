@@ -61,6 +61,16 @@ def test_marks_are_lines_and_shaded_positions_rectangles_around_them():
     assert [note["text"] for note in layout["annotations"]] == ["best"]
 
 
+def test_a_constant_reference_of_bars_is_one_line():
+    bars = Series(name="regret", y=(0.5, 1.5))
+    level = Series(name="random layer", y=(1.0, 1.0), role="reference")
+    for x, axis in ((("one", "two"), "x0"), ((1, 2), "y0")):
+        figure = drawn(lines(kind="bars", x=x, series=(bars, level)))
+        assert [trace["name"] for trace in figure["data"]] == ["regret"]
+        assert [shape[axis] for shape in figure["layout"]["shapes"]] == [1.0]
+        assert [note["text"] for note in figure["layout"]["annotations"]] == ["random layer"]
+
+
 def test_named_bars_lie_so_that_names_can_be_read():
     series = Series(name="a", y=(0.5, None), low=(0.25, None), high=(1.0, None))
     (bar,) = drawn(lines(kind="bars", x=("one", "two"), series=(series,)))["data"]

@@ -2,13 +2,14 @@ import pytest
 
 from interp_steer.errors import RunError
 from interp_steer.report.index import read_summary, write_index
-from interp_steer.report.render import write_report
+from interp_steer.report.render import render, write_report
+from interp_steer.run import write_text
 
 
 @pytest.fixture
-def folder(finished_run, bare_run, tmp_path):
+def folder(report, bare_run, tmp_path):
     out = tmp_path / "reports"
-    write_report(finished_run, out / "re fusal.html", assets="shared")
+    write_text(out / "re fusal.html", render(report, {}, "shared"))
     write_report(bare_run, out / "bare.html", assets="shared")
     (out / "notes.html").write_text("<p>not a report</p>")
     return out

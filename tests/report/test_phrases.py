@@ -42,6 +42,7 @@ def test_neighbors_join_into_ranges():
 
 def test_cells_and_counts_have_names():
     assert place(Cell(control="steered", layer=14, alpha=-0.3)) == "layer 14 at alpha −0.3"
+    assert place(Cell(control="steered", layer=14, alpha=0.3, more_layers=(16,))) == "layers 14+16 at alpha 0.3"
     assert cell_name(Cell(control="random", layer=2, alpha=0.15)) == "random direction, layer 2 at alpha 0.15"
     assert cell_name(Cell(control="prompted")) == "asked in the system prompt"
     assert (count(1, "prompt"), count(2400, "cell")) == ("1 prompt", "2,400 cells")

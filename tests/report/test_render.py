@@ -7,8 +7,10 @@ from base64 import b64encode
 from html.parser import HTMLParser
 
 import pytest
+from plotly.offline import get_plotlyjs
 
-from interp_steer.report.render import script_json, write_report
+from interp_steer.report.render import page_environment, render, script_json, whiskers, write_report
+from interp_steer.report.tokens import circuitsvis_bundle
 
 LIMIT = 8_000_000  # bytes
 
@@ -124,8 +126,28 @@ def test_page_code_writes_model_text_as_text_only(page):
     assert not re.search(r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|\beval\b", ours)
 
 
-def test_writing_twice_gives_the_same_page(finished_run, written, tmp_path):
-    assert write_report(finished_run, tmp_path / "again.html").read_bytes() == written.read_bytes()
+def test_intervals_share_one_axis_that_holds_zero(report):
+    contrasts = report.headline.contrasts
+    drawn = whiskers(contrasts)
+    assert drawn[0] is None  # the unsteered model has no change against itself
+    places = [at for at in drawn if at]
+    assert len({at["zero"] for at in places}) == 1
+    assert all(0 <= at["low"] <= at["mean"] <= at["high"] <= 100 for at in places)
+    order = [contrast.effect.mean for contrast in contrasts if contrast.effect]
+    means = [at["mean"] for at in places]
+    assert sorted(range(len(means)), key=means.__getitem__) == sorted(range(len(order)), key=order.__getitem__)
+
+
+def test_a_sentence_is_escaped_before_its_intervals_are_set_apart():
+    ranged = page_environment().filters["ranged"]
+    assert ranged("<b> by 0.71 [−0.05, 0.86]") == (
+        '&lt;b&gt; by <span class="measure">0.71 <span class="range">[−0.05, 0.86]</span></span>'
+    )
+
+
+def test_the_same_run_gives_the_same_page(report, written):
+    libraries = {"plotly.js": get_plotlyjs(), "circuitsvis.js": circuitsvis_bundle()}
+    assert render(report, libraries, "inline") == written.read_text(encoding="utf-8")
 
 
 def test_a_bare_run_has_a_page_too(bare_run):

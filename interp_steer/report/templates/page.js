@@ -25,13 +25,23 @@
   };
   const plots = [...document.querySelectorAll("[data-figure]")];
   const narrow = () => window.innerWidth < 560;
+  // On a phone: smaller letters, no color bar, and a row for each label of a mark.
+  function compact({ data, layout }) {
+    layout.font.size = 11;
+    for (const trace of data) if (trace.colorbar) trace.showscale = false;
+    const labels = layout.annotations || [];
+    if (labels.length < 2) return;
+    labels.forEach((label, row) => { label.yshift = 2 + 14 * row; label.font.size = 11; });
+    const top = 12 + 14 * labels.length;
+    layout.height += top - layout.margin.t;
+    layout.margin.t = top;
+  }
   function paint() {
     const [r, g, b] = color("--paper").match(/[\d.]+/g).map(Number);
     root.classList.toggle("dark", r + g + b < 384);
     for (const element of plots) {
       const spec = painted(specs[element.dataset.figure]);
-      if (narrow()) spec.layout.font.size = 11;
-      for (const trace of spec.data) if (trace.colorbar && narrow()) trace.showscale = false;
+      if (narrow()) compact(spec);
       if (element.dataset.grid) spec.layout.shapes = outlines();
       Plotly.react(element, spec.data, spec.layout, { responsive: true, displayModeBar: false });
     }

@@ -1,0 +1,112 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy import stats as scipy_stats
+
+from interp_steer.errors import AnalysisError
+from interp_steer.stats import paired_bootstrap, rank_correlation, wilson_interval
+
+some_numbers = st.lists(st.floats(-1, 1), min_size=1, max_size=20).map(np.array)
+
+
+def test_the_bootstrap_covers_the_true_mean():
+    rng = np.random.default_rng(0)
+    found = [paired_bootstrap(rng.normal(0.3, 1.0, size=24), seed=draw, resamples=1000) for draw in range(500)]
+    covered = np.mean([one.low <= 0.3 <= one.high for one in found])
+    assert 0.92 <= covered <= 0.98
+
+
+def test_the_bootstrap_is_that_of_scipy():
+    differences = np.random.default_rng(1).exponential(size=24)
+    ours = paired_bootstrap(differences, resamples=20_000)
+    theirs = scipy_stats.bootstrap(
+        (differences,), np.mean, method="percentile", n_resamples=20_000, rng=np.random.default_rng(2)
+    ).confidence_interval
+    assert (ours.low, ours.high) == pytest.approx((theirs.low, theirs.high), abs=0.02)
+    assert (ours.mean, ours.n) == (pytest.approx(differences.mean()), 24)
+
+
+@given(some_numbers)
+def test_the_bootstrap_stays_within_the_differences_and_around_their_mean(differences):
+    found = paired_bootstrap(differences, resamples=200)
+    tolerance = 1e-12
+    assert differences.min() - tolerance <= found.low <= found.high <= differences.max() + tolerance
+    flipped = paired_bootstrap(-differences, resamples=200)
+    assert (flipped.mean, flipped.low, flipped.high) == pytest.approx((-found.mean, -found.high, -found.low), abs=1e-9)
+
+
+def test_equal_differences_have_an_interval_without_width():
+    for differences in (np.full(24, 0.25), np.array([0.25])):
+        found = paired_bootstrap(differences)
+        assert (found.mean, found.low, found.high) == (0.25, 0.25, 0.25)
+
+
+def test_a_seed_gives_one_interval_and_a_level_its_width():
+    differences = np.random.default_rng(0).normal(size=24)
+    assert paired_bootstrap(differences) == paired_bootstrap(differences)
+    assert paired_bootstrap(differences) != paired_bootstrap(differences, seed=1)
+    narrow, wide = paired_bootstrap(differences, level=0.5), paired_bootstrap(differences, level=0.99)
+    assert wide.low < narrow.low < narrow.high < wide.high
+
+
+@pytest.mark.parametrize("differences", [[], [0.1, np.nan], [np.inf], [-np.inf, 0.0]])
+def test_what_has_no_mean_cannot_be_bootstrapped(differences):
+    with pytest.raises(AnalysisError, match="cannot bootstrap"):
+        paired_bootstrap(np.array(differences, dtype=float))
+
+
+@pytest.mark.parametrize(("successes", "n"), [(0, 1), (0, 24), (24, 24), (1, 24), (12, 24), (7, 9), (500, 1000)])
+@pytest.mark.parametrize("level", [0.5, 0.9, 0.95])
+def test_wilson_is_that_of_scipy(successes, n, level):
+    found = wilson_interval(float(successes), n, level=level)
+    expected = scipy_stats.binomtest(successes, n).proportion_ci(confidence_level=level, method="wilson")
+    assert (found.low, found.high) == pytest.approx((expected.low, expected.high), abs=1e-12)
+    assert (found.mean, found.n) == (successes / n, n)
+
+
+@pytest.mark.parametrize("n", [0, -1])
+def test_a_proportion_of_nothing_is_refused(n):
+    with pytest.raises(AnalysisError, match="proportion of nothing"):
+        wilson_interval(0.0, n)
+
+
+def test_rank_correlation_by_hand():
+    assert rank_correlation([1.0, 2.0, 3.0, 4.0], [10.0, 20.0, 40.0, 30.0]) == pytest.approx(
+        0.8
+    )  # 1 - 6 * 2 / (4 * 15)
+    expected = np.corrcoef([1, 2.5, 2.5, 4], [1, 2, 3, 4])[0, 1]
+    assert rank_correlation([0.0, 5.0, 5.0, 9.0], [1.0, 2.0, 3.0, 4.0]) == pytest.approx(expected)
+
+
+def test_only_positions_with_both_values_count():
+    first, second = [1.0, None, 2.0, 3.0, 9.0], [3.0, 7.0, 2.0, 1.0, None]
+    assert rank_correlation(first, second) == pytest.approx(-1.0)
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        ([], []),
+        ([1.0, 2.0], [1.0, 2.0]),
+        ([1.0, 2.0, None, 4.0], [1.0, 2.0, 3.0, None]),
+        ([1.0, 1.0, 1.0], [1.0, 2.0, 3.0]),
+        ([1.0, 2.0, 3.0, 4.0], [5.0, 5.0, 5.0, None]),
+    ],
+)
+def test_too_few_positions_or_a_constant_have_no_correlation(first, second):
+    assert rank_correlation(first, second) is None
+    assert rank_correlation(second, first) is None
+
+
+def test_a_monotone_change_of_either_side_changes_nothing():
+    rng = np.random.default_rng(0)
+    first, second = rng.normal(size=30), rng.normal(size=30)
+    found = rank_correlation(list(first), list(second))
+    assert rank_correlation(list(np.exp(first)), list(second**3)) == pytest.approx(found)
+    assert rank_correlation(list(-first), list(second)) == pytest.approx(-found)
+
+
+def test_sides_of_unequal_length_are_a_mistake_of_the_caller():
+    with pytest.raises(ValueError, match="shorter"):
+        rank_correlation([1.0, 2.0, 3.0], [1.0, 2.0])
