@@ -8,7 +8,8 @@ heuristic picks the layer with the highest score; layers that tie share the pick
   expectation, above 1 is worse than chance;
 - *Spearman*: rank correlation of heuristic and truth over the swept layers.
 
-Only swept layers have a truth: a pick that was not swept is judged at its nearest swept layer.
+Only swept layers have a truth, so only they compete: a heuristic picks among the swept layers, and a fixed depth
+is judged at the swept layer within half a step of it, or not at all.
 
 Comes first: is the behavior steerable at all? Where the best cell does not beat a random direction, ranks
 order noise.
@@ -45,7 +46,7 @@ def layer_selection(run: Run) -> AnalysisResult:
     truth = ground_truth(outcomes)
     n_layers = run.model_card().n_layers
     selectors = sorted(
-        [*heuristics(run, n_layers), *baselines(n_layers, truth.layers), *sweep_pick(truth)],
+        [*heuristics(run, n_layers, truth.layers), *baselines(n_layers, truth), *sweep_pick(truth)],
         key=lambda selector: (truth.regret(selector.picks) if selector.picks else float("inf"), selector.name),
     )
     effects = effects_of(outcomes, truth)
@@ -82,7 +83,7 @@ def _finding(effects: Effects, selectors: Sequence[Selector], truth: GroundTruth
         if selector.scores is not None and selector.picks
         if (regret := truth.normalized_regret(selector.picks)) is not None
     }
-    opening = f"Steerable: {evidence}. The best layer is {truth.best} of {len(truth.layers)} swept. "
+    opening = f"Steerable: {evidence}. Of {len(truth.layers)} swept layers, {truth.best} is the best. "
     if not regrets:
         return opening + "There is no heuristic to compare, or every layer scores the same."
     name = min(regrets, key=lambda key: regrets[key])
@@ -121,20 +122,27 @@ def _effects_table(effects: Effects, truth: GroundTruth) -> Table:
 
 
 def _selectors_table(selectors: Sequence[Selector], truth: GroundTruth) -> Table:
-    unswept = [selector.name for selector in selectors if set(selector.picks) - set(truth.layers)]
     return Table(
         title="Picks against the sweep",
-        columns=("selector", "pick", "judged at", "truth at pick", "regret", "normalized regret", "Spearman"),
+        columns=(
+            "selector",
+            "of all layers",
+            "of the swept",
+            "truth at pick",
+            "regret",
+            "normalized regret",
+            "Spearman",
+        ),
         rows=tuple(_selector_row(selector, truth) for selector in selectors),
         notes=(
             "normalized regret: 0 is the best swept layer, 1 a random one in expectation",
-            *((f"picks that were not swept, judged at the nearest layer: {', '.join(unswept)}",) if unswept else ()),
+            "only swept layers compete; a fixed depth is judged at the swept layer within half a step of it",
             *(
                 ("normalized regret is undefined: every swept layer scores the same",)
                 if truth.normalized_regret(truth.layers) is None
                 else ()
             ),
-            *(f"{selector.name}: no layer has a defined score" for selector in selectors if not selector.picks),
+            *(_no_pick(selector) for selector in selectors if not selector.picks),
             "Spearman is undefined for fixed depths, constant scores, and fewer than three swept layers",
         ),
     )
@@ -142,8 +150,7 @@ def _selectors_table(selectors: Sequence[Selector], truth: GroundTruth) -> Table
 
 def _selector_row(selector: Selector, truth: GroundTruth) -> tuple[str | Number, ...]:
     if not selector.picks:
-        return (selector.name, None, None, None, None, None, None)
-    judged = sorted({truth.nearest(layer) for layer in selector.picks})
+        return (selector.name, _listed(selector.wanted) or None, None, None, None, None, None)
     scores = selector.scores
     correlation = None
     if scores is not None:
@@ -151,13 +158,19 @@ def _selector_row(selector: Selector, truth: GroundTruth) -> tuple[str | Number,
         correlation = rank_correlation([scores[layer] for layer in truth.layers], means)
     return (
         selector.name,
+        _listed(selector.wanted),
         _listed(selector.picks),
-        _listed(judged),
         truth.expected(selector.picks),
         truth.regret(selector.picks),
         truth.normalized_regret(selector.picks),
         correlation,
     )
+
+
+def _no_pick(selector: Selector) -> str:
+    if selector.wanted:
+        return f"{selector.name}: layer {_listed(selector.wanted)} was not swept, nor any layer near it"
+    return f"{selector.name}: no layer has a defined score"
 
 
 def _listed(layers: Sequence[int]) -> str:

@@ -140,11 +140,12 @@ def _pairs_table(run: Run, gram: Gram, layer: str) -> Table:
 
 def _prompts(run: Run, n: int) -> list[str | None]:
     """Return the prompts of the pairs, or None for each where the pairs are gone or no longer the same."""
-    pairs = run.manifest().get("pairs", {})
+    manifest = run.manifest()
+    source = manifest.get("behavior_source", "")
     try:
-        if pairs_sha256(pairs["folder"]) == pairs["sha256"] and len(found := read_pairs(pairs["folder"])) == n:
+        if pairs_sha256(source) == manifest["pairs"]["sha256"] and len(found := read_pairs(source)) == n:
             return [pair.prompt for pair in found]
-    except (KeyError, OSError, InterpSteerError):
+    except (OSError, InterpSteerError):
         pass
     return [None] * n
 

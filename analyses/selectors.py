@@ -16,17 +16,19 @@ class Selector:
 
     Attributes:
         name: What the report calls it.
-        picks: The layer it chooses; several when they tie, none when it has no score.
+        picks: The swept layer it chooses; several when they tie, none when it has no score or nothing near was swept.
+        wanted: What it would choose among all layers.
         scores: Its score of every layer, None for a baseline that has none.
     """
 
     name: str
     picks: tuple[int, ...]
+    wanted: tuple[int, ...]
     scores: tuple[Number, ...] | None = None
 
 
-def heuristics(run: Run, n_layers: int) -> list[Selector]:
-    """Collect the per-layer scores that the stored analyses offer.
+def heuristics(run: Run, n_layers: int, swept: Sequence[int]) -> list[Selector]:
+    """Collect the per-layer scores that the stored analyses offer; only layers that were swept compete.
 
     Raises:
         AnalysisError: If a score has not one value per layer.
@@ -39,19 +41,32 @@ def heuristics(run: Run, n_layers: int) -> list[Selector]:
                     f"{run.analysis_path(analysis)}: {name!r} has {len(scores)} scores, expected one for each of "
                     f"{n_layers} layers; run 'interp-steer analyze {analysis}' again"
                 )
-            found.append(Selector(name=name.replace("_", " "), picks=tuple(top_layers(scores)), scores=scores))
+            competing = [scores[layer] if layer in swept else None for layer in range(n_layers)]
+            found.append(
+                Selector(
+                    name=name.replace("_", " "),
+                    picks=tuple(top_layers(competing)),
+                    wanted=tuple(top_layers(scores)),
+                    scores=scores,
+                )
+            )
     return found
 
 
-def baselines(n_layers: int, swept: Sequence[int]) -> list[Selector]:
+def baselines(n_layers: int, truth: GroundTruth) -> list[Selector]:
     """Return the fixed depths, and a random layer as all swept layers tied: its exact expectation."""
-    depths = [Selector(name=f"{10 * tenths} % depth", picks=(tenths * n_layers // 10,)) for tenths in (8, 6, 5, 4)]
-    last = Selector(name="last layer", picks=(n_layers - 1,))
-    return [*depths, last, Selector(name="random layer", picks=tuple(swept))]
+
+    def fixed(name: str, layer: int) -> Selector:
+        nearest = truth.nearest(layer)
+        return Selector(name=name, picks=() if nearest is None else (nearest,), wanted=(layer,))
+
+    depths = [fixed(f"{10 * tenths} % depth", tenths * n_layers // 10) for tenths in (8, 6, 5, 4)]
+    random = Selector(name="random layer", picks=truth.layers, wanted=truth.layers)
+    return [*depths, fixed("last layer", n_layers - 1), random]
 
 
 def sweep_pick(truth: GroundTruth) -> list[Selector]:
     """Return the pick of the whole sweep on dev; nothing where dev is the truth as well and it could not lose."""
     if truth.split == "dev" or truth.chosen.layer is None:
         return []
-    return [Selector(name="sweep on dev", picks=(truth.chosen.layer,))]
+    return [Selector(name="sweep on dev", picks=(truth.chosen.layer,), wanted=(truth.chosen.layer,))]

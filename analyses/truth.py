@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from interp_steer.errors import AnalysisError
-from interp_steer.outcomes import PROMPTED, Outcomes
+from interp_steer.outcomes import PROMPTED, Outcomes, steers
 from interp_steer.records import Cell
 from interp_steer.stats import Interval, paired_bootstrap
 
@@ -31,7 +31,7 @@ class GroundTruth:
     """The truth of every layer that was swept and scored.
 
     Attributes:
-        split: ``test``, or ``dev`` where there are no test rows yet.
+        split: ``test``, or ``dev`` as long as the test prompts were not answered at every chosen cell.
         chosen: The best cell of all on dev.
         by_layer: Truth of each layer, ascending.
         unscored: Layers that were swept but have no score on this split.
@@ -57,13 +57,18 @@ class GroundTruth:
         """Expected score of a layer drawn at random."""
         return float(np.mean([truth.score.mean for truth in self.by_layer.values()]))
 
-    def nearest(self, layer: int) -> int:
-        """Return the swept layer nearest to ``layer``; the earlier of two equally near."""
-        return min(self.layers, key=lambda swept: (abs(swept - layer), swept))
+    def nearest(self, layer: int) -> int | None:
+        """Return the swept layer that stands for ``layer``; the earlier of two equally near.
+
+        None if ``layer`` lies more than half a step of the sweep away: nobody steered there.
+        """
+        nearest = min(self.layers, key=lambda swept: (abs(swept - layer), swept))
+        step = max(np.diff(self.layers), default=1)
+        return nearest if abs(nearest - layer) <= step / 2 else None
 
     def expected(self, picks: Sequence[int]) -> float:
-        """Return the mean score over tied picks, each taken at its nearest swept layer."""
-        return float(np.mean([self.by_layer[self.nearest(layer)].score.mean for layer in picks]))
+        """Return the mean score over tied picks, all of them swept."""
+        return float(np.mean([self.by_layer[layer].score.mean for layer in picks]))
 
     def regret(self, picks: Sequence[int]) -> float:
         """Return how much score the picks give away against the best swept layer."""
@@ -87,18 +92,14 @@ class Effects:
         random: A random direction at that layer and alpha, minus unsteered.
         over_random: The best cell minus that random direction.
         prompted: The system prompt that asks for the behavior, minus unsteered.
+        steerable: Whether the best cell is shown to steer: above unsteered and above the random direction.
     """
 
     gain: Interval | None
     random: Interval | None
     over_random: Interval | None
     prompted: Interval | None
-
-    @property
-    def steerable(self) -> bool:
-        """Whether the best cell is above unsteered and, where it was scored, above the random direction."""
-        above = self.over_random is None or self.over_random.low > 0
-        return self.gain is not None and self.gain.low > 0 and above
+    steerable: bool
 
 
 def ground_truth(outcomes: Outcomes) -> GroundTruth:
@@ -118,7 +119,8 @@ def ground_truth(outcomes: Outcomes) -> GroundTruth:
             "the run holds no judged sweep, so there is no truth to compare layers with; "
             "run 'interp-steer sweep' and 'interp-steer judge' on it first"
         )
-    split = "test" if outcomes.cells("test", "steered") else "dev"
+    tested = set(outcomes.cells("test", "steered"))
+    split = "test" if tested.issuperset(chosen.values()) else "dev"
     found = {
         layer: LayerTruth(cell=cell, score=score, dev=outcomes.outcome("dev", cell).combined)
         for layer, cell in chosen.items()
@@ -142,6 +144,7 @@ def effects_of(outcomes: Outcomes, truth: GroundTruth) -> Effects:
         random=outcomes.effect(truth.split, random, "combined"),
         over_random=outcomes.effect(truth.split, best, "combined", baseline=random),
         prompted=outcomes.effect(truth.split, PROMPTED, "combined"),
+        steerable=steers(outcomes, truth.split, best),
     )
 
 

@@ -11,11 +11,17 @@ from typing import Literal
 
 import numpy as np
 
-from interp_steer.records import Cell, Generation, Verdict
+from interp_steer.records import Cell, Generation, Verdict, text_sha256
 from interp_steer.run import Run
 from interp_steer.stats import Interval, paired_bootstrap
 
 Score = Literal["behavior", "coherence", "combined"]
+
+MIN_SCORED = 0.9
+"""Share of a cell's generations that must have a score for the cell to be chosen."""
+
+MIN_PROMPTS = 6
+"""Prompts without which no interval is evidence."""
 
 UNSTEERED = Cell(control="unsteered")
 PROMPTED = Cell(control="prompted")
@@ -51,6 +57,11 @@ class Outcomes:
         for item in judged:
             self._groups[item.generation.split, item.generation.cell].append(item)
 
+    @property
+    def n_unscored(self) -> int:
+        """Number of generations without a combined score."""
+        return sum(item.verdict.combined is None for group in self._groups.values() for item in group)
+
     def cells(self, split: str, control: str | None = None) -> list[Cell]:
         """Return the cells of a split, sorted by control, layer and alpha."""
         found = [cell for (name, cell) in self._groups if name == split and control in (None, cell.control)]
@@ -58,7 +69,7 @@ class Outcomes:
 
     def judged(self, split: str, cell: Cell) -> list[Judged]:
         """Return the generations of a cell with their verdicts, in prompt order."""
-        return sorted(self._groups.get((split, cell), []), key=lambda item: item.generation.key)
+        return sorted(self._groups.get((split, cell), []), key=_prompt_order)
 
     def scores(self, split: str, cell: Cell, score: Score) -> dict[str, float | None]:
         """Return one score per prompt: the mean over its samples, None where none was scored."""
@@ -83,14 +94,18 @@ class Outcomes:
     def best_cell(self, split: str = "dev", score: Score = "combined", layer: int | None = None) -> Cell | None:
         """Return the steered cell with the highest mean score, at one layer or at any.
 
-        Only positive alphas compete: the question is which cell shows the behavior. Ties go to the
-        smaller alpha, then to the earlier layer.
+        Only positive alphas compete: the question is which cell shows the behavior. So do only cells with at
+        least ``MIN_SCORED`` of their generations scored: one that mostly falls silent must not win by the rest.
+        Ties go to the smaller alpha, then to the earlier layer.
         """
         best: tuple[float, float, int] | None = None
         chosen: Cell | None = None
         for cell in self.cells(split, "steered"):
             value = mean(list(self.scores(split, cell, score).values()))
             if cell.layer is None or cell.alpha <= 0 or value is None or layer not in (None, cell.layer):
+                continue
+            judged = self.judged(split, cell)
+            if sum(item.verdict.combined is not None for item in judged) < MIN_SCORED * len(judged):
                 continue
             rank = (value, -cell.alpha, -cell.layer)
             if best is None or rank > best:
@@ -112,7 +127,9 @@ class Outcomes:
 
 
 def read_outcomes(run: Run, judge: str | None = None) -> Outcomes:
-    """Join a run's generations with the verdicts of one judge (the latest judge digest wins).
+    """Join a run's generations with the verdicts of one judge, as it judged last.
+
+    Verdicts of an earlier digest of that judge, or of another text, are passed over: scores are never mixed.
 
     Args:
         run: The run directory.
@@ -122,10 +139,32 @@ def read_outcomes(run: Run, judge: str | None = None) -> Outcomes:
     verdicts = run.verdicts()
     if judge is None and verdicts:
         judge = verdicts[-1].judge
-    latest = {verdict.generation: verdict for verdict in verdicts if verdict.judge == judge}
-    return Outcomes(
-        [Judged(generation=generations[key], verdict=verdict) for key, verdict in latest.items() if key in generations]
-    )
+    ours = [verdict for verdict in verdicts if verdict.judge == judge]
+    current = {
+        verdict.generation: verdict
+        for verdict in ours
+        if verdict.judge_digest == ours[-1].judge_digest
+        and verdict.generation in generations
+        and verdict.text_sha256 == text_sha256(generations[verdict.generation].text)
+    }
+    return Outcomes([Judged(generation=generations[key], verdict=verdict) for key, verdict in current.items()])
+
+
+def steers(outcomes: Outcomes, split: str, cell: Cell) -> bool:
+    """Whether a cell is shown to steer: its combined score is above the unsteered model's *and* a random direction's.
+
+    Both differences are paired over prompts, with 95 % intervals above zero on at least ``MIN_PROMPTS``
+    prompts. Without a random control at that layer and alpha nothing is shown.
+    """
+    random = Cell(control="random", layer=cell.layer, alpha=cell.alpha)
+    effects = [outcomes.effect(split, cell, "combined", baseline) for baseline in (UNSTEERED, random)]
+    return all(effect is not None and effect.low > 0 and effect.n >= MIN_PROMPTS for effect in effects)
+
+
+def _prompt_order(item: Judged) -> tuple[int, str, int]:
+    prompt = item.generation.prompt_id
+    number = prompt.rpartition("-")[2]
+    return (int(number) if number.isdigit() else 0, prompt, item.generation.sample)
 
 
 def mean(values: Sequence[float | None]) -> float | None:

@@ -48,6 +48,7 @@ Kind = Literal[
     "length_imbalance",
     "no_shared_content",
     "too_few",
+    "gate",
 ]
 
 

@@ -97,11 +97,9 @@ def read_prompts(behavior: str | Path, split: Split) -> list[EvaluationPrompt]:
     """
     path = behavior_folder(behavior) / f"{split}.jsonl"
     prompts = []
-    for number, line in numbered_lines(path):
+    for i, (number, line) in enumerate(numbered_lines(path), start=1):
         with _located(path, number):
-            prompts.append(
-                EvaluationPrompt(id=f"{split}-{number}", split=split, text=text_of(record_of(line), "prompt"))
-            )
+            prompts.append(EvaluationPrompt(id=f"{split}-{i}", split=split, text=text_of(record_of(line), "prompt")))
     if not prompts:
         raise PairsError(f"{path}: holds no prompts; every line is {{'prompt': ...}}")
     return prompts
@@ -162,7 +160,9 @@ def text_of(record: Mapping[str, Any], key: str) -> str:
         need = "every line needs a prompt" if key == "prompt" else "every pair needs both responses"
         raise PairsError(f"{key!r} is empty; {need}")
     if any("\ud800" <= character <= "\udfff" for character in value):
-        raise PairsError(f"{key!r} holds half of a surrogate pair, which no tokenizer reads; write the character itself")
+        raise PairsError(
+            f"{key!r} holds half of a surrogate pair, which no tokenizer reads; write the character itself"
+        )
     return value
 
 

@@ -18,6 +18,11 @@ def digest(value: Any) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
+def text_sha256(text: str) -> str:
+    """Return the SHA-256 of a text in UTF-8."""
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
 @dataclass(frozen=True, kw_only=True)
 class Pair:
     """One prompt, a response that shows the behavior and one that does not."""
@@ -30,7 +35,7 @@ class Pair:
 
 @dataclass(frozen=True, kw_only=True)
 class EvaluationPrompt:
-    """A prompt that a steered model is asked to answer; ``id`` is ``<split>-<line>``."""
+    """A prompt that a steered model is asked to answer; ``id`` is ``<split>-<n>``, from 1."""
 
     id: str
     split: Split

@@ -52,6 +52,7 @@ class Source:
         return self.load()
 
 
+FORMAT = 1
 SPLITS: tuple[Split, ...] = ("train", "dev", "test")
 
 
@@ -65,40 +66,69 @@ def begin_run(path: str | Path, behavior: str | Path, model: str) -> Run:
 
     Raises:
         BehaviorError: If the behavior does not exist or cannot be read.
+        PairsError: If a line of its pairs or prompts is malformed: before a model is loaded, not hours after.
         RunError: If the directory holds a run of another behavior, other pairs, or another model.
     """
     run = Run(Path(path))
     found = read_behavior(behavior)
+    for split in SPLITS[1:]:
+        read_prompts(behavior, split)
+    if run.manifest():
+        if (held := run.manifest().get("model_name")) != model:
+            raise RunError(f"{run.path} was made with another model: {held} there, {model} here; choose another --out")
+        check_unchanged(run, behavior)
+        run.update_manifest(behavior=to_json(found))
+        return run
+    run.update_manifest(
+        format=FORMAT,
+        created=datetime.now(UTC).isoformat(timespec="seconds"),
+        command=" ".join([Path(sys.argv[0]).name, *sys.argv[1:]]),
+        git_commit=_git_commit(),
+        versions={name: version(name) for name in VERSIONED},
+        model_name=model,
+        behavior=to_json(found),
+        behavior_source=str(behavior),
+        pairs=_pairs_entry(behavior),
+        stages={},
+    )
+    return run
+
+
+def check_unchanged(run: Run, behavior: str | Path) -> None:
+    """Refuse to continue a run whose pairs, prompts, or way of asking have changed since it began.
+
+    Rubric, scorer and notes may change: the judge then judges again.
+
+    Raises:
+        RunError: Naming what changed.
+    """
+    manifest = run.manifest()
+    if manifest.get("format") != FORMAT:
+        raise RunError(f"{run.path} was made by another version of interp-steer; choose another --out")
+    before, now = run.behavior(), read_behavior(behavior)
+    held, found = manifest["pairs"], _pairs_entry(behavior)
+    changes = [
+        ("behavior", before.name, now.name),
+        ("set of pairs", held["sha256"], found["sha256"]),
+        ("set of prompts", held["prompts_sha256"], found["prompts_sha256"]),
+    ]
+    if run.generations_path.exists():
+        changes += [
+            ("system_prompt", before.system_prompt, now.system_prompt),
+            ("coherence reference", before.coherence.reference, now.coherence.reference),
+        ]
+    for what, was, is_now in changes:
+        if was != is_now:
+            raise RunError(f"{run.path} was made with another {what}: {was} there, {is_now} here; choose another --out")
+
+
+def _pairs_entry(behavior: str | Path) -> dict[str, Any]:
     hashes = {split: pairs_sha256(behavior, split) for split in SPLITS}
-    pairs = {
+    return {
         "n": len(read_pairs(behavior)),
         "sha256": hashes["train"],
         "prompts_sha256": hashes["dev"] + hashes["test"],
     }
-    held = run.manifest()
-    if not held:
-        run.update_manifest(
-            created=datetime.now(UTC).isoformat(timespec="seconds"),
-            command=" ".join([Path(sys.argv[0]).name, *sys.argv[1:]]),
-            git_commit=_git_commit(),
-            versions={name: version(name) for name in VERSIONED},
-            model_name=model,
-            behavior=to_json(found),
-            behavior_source=str(behavior),
-            pairs=pairs,
-            stages={},
-        )
-        return run
-    for what, before, now in (
-        ("behavior", held["behavior"]["name"], found.name),
-        ("model", held["model_name"], model),
-        ("set of pairs", held["pairs"]["sha256"], pairs["sha256"]),
-        ("set of prompts", held["pairs"]["prompts_sha256"], pairs["prompts_sha256"]),
-    ):
-        if before != now:
-            raise RunError(f"{run.path} was made with another {what}: {before} there, {now} here; choose another --out")
-    run.update_manifest(behavior=to_json(found))
-    return run
 
 
 def extract_stage(
@@ -140,14 +170,18 @@ def fit_stage(run: Run, *, method: Method) -> None:
     Raises:
         RunError: If the run holds generations that were steered with vectors of another method.
     """
-    if run.vectors_path.exists():
-        held = read_vectors(run.vectors_path).card.method
-        if held == method:
-            return
-        if run.generations_path.exists():
-            raise RunError(f"{run.path} was swept with {held!r} vectors, not {method!r}; choose another --out")
+    activations = read_activations(run.activations_path)
+    held = read_vectors(run.vectors_path).card if run.vectors_path.exists() else None
+    if held is not None and held.method == method and held.activations == activations.card:
+        return
+    swept_with = run.manifest().get("method")
+    if run.generations_path.exists() and (held is not None or swept_with != method):
+        raise RunError(
+            f"{run.path} was swept with other vectors ({swept_with}), not with {method!r} of these activations; "
+            "choose another --out"
+        )
     with timed(run, "fit"):
-        save_vectors(fit(read_activations(run.activations_path), method=method), run.vectors_path)
+        save_vectors(fit(activations, method=method), run.vectors_path)
     run.update_manifest(method=method)
 
 
@@ -160,6 +194,7 @@ def sweep_stage(
         RunError: If ``dev`` was not judged before ``test``, or the run holds another sweep.
         SteeringError: If the specification does not fit the model.
     """
+    check_unchanged(run, behavior)
     card = run.model_card()
     spec.check(card.n_layers, card.name)
     prompts = read_prompts(behavior, split)
@@ -199,7 +234,7 @@ def chosen_cells(run: Run) -> list[Cell]:
         raise RunError(f"{run.path}: no steered dev generation has a score; run 'interp-steer judge {run.path}' first")
     layers = sorted({cell.layer for cell in outcomes.cells("dev", "steered") if cell.layer is not None})
     by_layer = [cell for layer in layers if (cell := outcomes.best_cell("dev", layer=layer)) is not None]
-    return confirmation_cells(by_layer, best)
+    return confirmation_cells(by_layer, best, n_pairs=run.manifest()["pairs"]["n"])
 
 
 def judge_stage(run: Run, judge_name: str = "local") -> None:

@@ -9,6 +9,8 @@ from scipy import stats as scipy_stats
 
 from interp_steer.errors import AnalysisError
 
+BCA_FROM = 20
+
 
 @dataclass(frozen=True, kw_only=True)
 class Interval:
@@ -27,7 +29,9 @@ def paired_bootstrap(
     level: float = 0.95,
     seed: int = 0,
 ) -> Interval:
-    """Percentile bootstrap of the mean of paired differences; the prompt is the resampled unit.
+    """Bootstrap the mean of paired differences; the prompt is the resampled unit.
+
+    Bias-corrected and accelerated (BCa) with 20 prompts or more, percentile below, where BCa is unstable.
 
     Args:
         differences: One number per prompt: steered minus baseline.
@@ -48,12 +52,18 @@ def paired_bootstrap(
         raise AnalysisError("cannot bootstrap an empty set of differences")
     if not np.isfinite(differences).all():
         raise AnalysisError("cannot bootstrap differences that hold NaN or Inf")
-    rng = np.random.default_rng(seed)
-    samples = rng.integers(0, differences.size, size=(resamples, differences.size))
-    means = differences[samples].mean(axis=1)
-    tail = 100 * (1 - level) / 2
-    low, high = np.percentile(means, [tail, 100 - tail])
-    return Interval(mean=float(differences.mean()), low=float(low), high=float(high), n=int(differences.size))
+    mean = float(differences.mean())
+    if np.ptp(differences) == 0:
+        return Interval(mean=mean, low=mean, high=mean, n=int(differences.size))
+    found = scipy_stats.bootstrap(
+        (differences,),
+        np.mean,
+        n_resamples=resamples,
+        confidence_level=level,
+        method="BCa" if differences.size >= BCA_FROM else "percentile",
+        rng=np.random.default_rng(seed),
+    ).confidence_interval
+    return Interval(mean=mean, low=float(found.low), high=float(found.high), n=int(differences.size))
 
 
 def wilson_interval(successes: float, n: int, *, level: float = 0.95) -> Interval:

@@ -1,7 +1,17 @@
+from dataclasses import replace
+
 import pytest
 
-from interp_steer.outcomes import PROMPTED, UNSTEERED, Judged, Outcomes, mean, read_outcomes
-from interp_steer.records import Cell, Generation, Verdict
+from interp_steer.outcomes import (
+    PROMPTED,
+    UNSTEERED,
+    Judged,
+    Outcomes,
+    mean,
+    read_outcomes,
+    steers,
+)
+from interp_steer.records import Cell, Generation, Verdict, text_sha256
 from interp_steer.run import Run, append_records
 
 
@@ -9,7 +19,7 @@ def steered(layer, alpha):
     return Cell(control="steered", layer=layer, alpha=alpha)
 
 
-def judged(cell, score, *, prompt=1, split="dev", sample=0, judge="local", behavior=None):
+def judged(cell, score, *, prompt=1, split="dev", sample=0, judge="local", judge_digest="d", behavior=None):
     """One generation with a verdict whose scores are all the same, but for the behavior if it is given."""
     generation = Generation(
         behavior="b",
@@ -24,9 +34,9 @@ def judged(cell, score, *, prompt=1, split="dev", sample=0, judge="local", behav
     )
     verdict = Verdict(
         generation=generation.key,
-        text_sha256="s",
+        text_sha256=text_sha256(generation.text),
         judge=judge,
-        judge_digest="d",
+        judge_digest=judge_digest,
         behavior=score if behavior is None else behavior,
         coherence=score,
         combined=score,
@@ -91,6 +101,16 @@ def test_the_best_cell_is_that_of_the_split_and_the_score():
     assert outcomes.best_cell("test") == other
 
 
+@pytest.mark.parametrize(("unscored", "chosen"), [(0, True), (1, True), (2, False), (10, False)])
+def test_a_cell_is_chosen_only_with_nine_tenths_of_its_generations_scored(unscored, chosen):
+    sparse, low = steered(3, 0.3), steered(5, 0.3)
+    rows = [judged(sparse, None if prompt < unscored else 0.9, prompt=prompt) for prompt in range(10)]
+    outcomes = Outcomes([*rows, judged(low, 0.1)])
+    assert outcomes.best_cell() == (sparse if chosen else low)
+    assert outcomes.best_cell(layer=3) == (sparse if chosen else None)
+    assert outcomes.n_unscored == unscored
+
+
 def test_what_is_unscored_is_left_out_and_counted():
     cell = steered(3, 0.3)
     outcomes = Outcomes([judged(cell, score, prompt=prompt) for prompt, score in enumerate([0.2, None, 0.6, None])])
@@ -142,6 +162,72 @@ def test_an_effect_that_is_the_same_on_every_prompt_is_certain():
     assert (found.mean, found.low, found.high) == (0.25, 0.25, 0.25)
 
 
+def compared(ours, unsteered, random, *, n=8):
+    """A steered cell, its random control and the unsteered model; a control of None was not tried."""
+    cell = steered(3, 0.3)
+    scores = {cell: ours, UNSTEERED: unsteered, Cell(control="random", layer=3, alpha=0.3): random}
+    return Outcomes([
+        judged(cell, score, prompt=prompt)
+        for cell, score in scores.items()
+        if score is not None
+        for prompt in range(n)
+    ])  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("ours", "unsteered", "random", "shown"),
+    [
+        (0.9, 0.1, 0.2, True),
+        (0.9, 0.9, 0.2, False),
+        (0.9, 0.1, 0.9, False),
+        (0.1, 0.9, 0.9, False),
+        (0.9, 0.1, None, False),
+        (0.9, None, 0.2, False),
+    ],
+)
+def test_a_cell_steers_only_above_both_the_unsteered_model_and_a_random_direction(ours, unsteered, random, shown):
+    outcomes = compared(ours, unsteered, random)
+    assert steers(outcomes, "dev", steered(3, 0.3)) is shown
+    assert not steers(outcomes, "test", steered(3, 0.3))
+
+
+@pytest.mark.parametrize(("n", "shown"), [(1, False), (5, False), (6, True)])
+def test_fewer_than_six_prompts_show_nothing(n, shown):
+    assert steers(compared(0.9, 0.1, 0.2, n=n), "dev", steered(3, 0.3)) is shown
+
+
+def test_the_random_direction_is_the_one_at_the_same_layer_and_alpha():
+    others = [Cell(control="random", layer=layer, alpha=alpha) for layer, alpha in ((4, 0.3), (3, 0.2), (3, -0.3))]
+    rows = [judged(cell, 0.9 if cell == steered(3, 0.3) else 0.1, prompt=prompt)
+            for cell in (steered(3, 0.3), UNSTEERED, *others) for prompt in range(8)]  # fmt: skip
+    assert not steers(Outcomes(rows), "dev", steered(3, 0.3))
+
+
+def test_the_combined_score_decides_whether_a_cell_steers():
+    cell, random = steered(3, 0.3), Cell(control="random", layer=3, alpha=0.3)
+    rows = [judged(one, 0.1, behavior=behavior, prompt=prompt)
+            for one, behavior in ((cell, 1.0), (UNSTEERED, 0.0), (random, 0.0)) for prompt in range(8)]  # fmt: skip
+    outcomes = Outcomes(rows)
+    assert outcomes.effect("dev", cell, "behavior").low > 0
+    assert not steers(outcomes, "dev", cell)
+
+
+def test_an_interval_that_reaches_zero_shows_nothing():
+    cell = steered(3, 0.3)
+    controls = [judged(one, 0.5, prompt=prompt) for one in (UNSTEERED, Cell(control="random", layer=3, alpha=0.3))
+                for prompt in range(8)]  # fmt: skip
+    unsure = [judged(cell, 1.0 if prompt < 5 else 0.1, prompt=prompt) for prompt in range(8)]
+    outcomes = Outcomes([*controls, *unsure])
+    assert outcomes.effect("dev", cell, "combined").mean > 0
+    assert not steers(outcomes, "dev", cell)
+
+
+def test_the_generations_of_a_cell_come_in_the_order_of_their_prompts():
+    rows = [judged(UNSTEERED, 0.5, prompt=prompt, sample=sample) for prompt in (10, 2, 1) for sample in (1, 0)]
+    found = [(item.generation.prompt_id, item.generation.sample) for item in Outcomes(rows).judged("dev", UNSTEERED)]
+    assert found == [(f"dev-{prompt}", sample) for prompt in (1, 2, 10) for sample in (0, 1)]
+
+
 def test_cells_are_listed_by_control_layer_and_alpha():
     cells = [UNSTEERED, steered(10, 0.1), steered(2, 0.3), steered(2, -0.3), Cell(control="random", layer=2, alpha=0.3)]
     outcomes = Outcomes([*(judged(cell, 0.5) for cell in cells), judged(steered(1, 1.0), 0.5, split="test")])
@@ -167,6 +253,29 @@ def test_the_latest_verdict_counts(tmp_path):
     cell = steered(3, 0.3)
     write(run, [judged(cell, 0.1), judged(cell, None), judged(cell, 0.7), judged(cell, 0.2, prompt=2)])
     assert read_outcomes(run).scores("dev", cell, "combined") == {"dev-1": 0.7, "dev-2": 0.2}
+
+
+def test_scores_of_an_earlier_digest_are_not_mixed_with_those_of_the_last(tmp_path):
+    run = Run(tmp_path)
+    cell = steered(3, 0.3)
+    old = [judged(cell, 0.1, judge_digest="old"), judged(cell, 0.2, prompt=2, judge_digest="old")]
+    write(run, [*old, judged(cell, 0.3, prompt=3, judge="strict")])
+    append_records(run.verdicts_path, [judged(cell, 0.7, judge_digest="new").verdict])
+    assert read_outcomes(run).scores("dev", cell, "combined") == {"dev-1": 0.7}  # prompt 2 waits to be judged again
+    append_records(run.verdicts_path, [judged(cell, 0.1, judge_digest="old").verdict])  # and back
+    assert read_outcomes(run).scores("dev", cell, "combined") == {"dev-1": 0.1, "dev-2": 0.2}
+    assert read_outcomes(run, "strict").scores("dev", cell, "combined") == {"dev-3": 0.3}
+
+
+def test_a_verdict_about_another_text_does_not_count(tmp_path):
+    run = Run(tmp_path)
+    cell = steered(3, 0.3)
+    ours = judged(cell, 0.1)
+    write(run, [ours, judged(cell, 0.2, prompt=2)])
+    append_records(run.verdicts_path, [replace(ours.verdict, combined=0.9, text_sha256=text_sha256("another"))])
+    assert read_outcomes(run).scores("dev", cell, "combined") == {"dev-1": 0.1, "dev-2": 0.2}
+    append_records(run.generations_path, [replace(ours.generation, text="another")])
+    assert read_outcomes(run).scores("dev", cell, "combined") == {"dev-1": 0.9, "dev-2": 0.2}
 
 
 def test_one_judge_at_a_time(tmp_path):

@@ -185,13 +185,13 @@ def test_a_topic_may_be_missing_and_other_keys_are_passed_over(folder):
     assert read_pairs(folder) == [Pair(**LINE), Pair(**LINE, topic="3")]
 
 
-def test_the_id_of_a_prompt_is_its_split_and_line(folder):
-    write(folder, {"prompt": "first"}, "", {"prompt": "third", "positive": 3}, split="test")
+def test_the_id_of_a_prompt_is_its_split_and_its_number_among_those_that_are_not_blank(folder):
+    write(folder, "", {"prompt": "first"}, " ", {"prompt": "second", "positive": 3}, split="test")
     assert read_prompts(folder, "test") == [
         EvaluationPrompt(id="test-1", split="test", text="first"),
-        EvaluationPrompt(id="test-3", split="test", text="third"),
+        EvaluationPrompt(id="test-2", split="test", text="second"),
     ]
-    assert numbered_lines(folder / "test.jsonl")[1][0] == 3
+    assert numbered_lines(folder / "test.jsonl")[1][0] == 4  # errors name the line as an editor counts it
 
 
 def test_the_digest_is_that_of_the_lines(folder):

@@ -13,7 +13,7 @@ from interp_steer.outcomes import UNSTEERED, read_outcomes
 from interp_steer.pairs import BUILTIN, read_prompts
 from interp_steer.pipeline import run_behavior
 from interp_steer.records import Cell
-from interp_steer.run import Run
+from interp_steer.run import Run, write_json
 from interp_steer.stages import Source, begin_run, extract_stage, fit_stage, judge_stage
 from interp_steer.sweeps.grid import SweepSpec
 from interp_steer.sweeps.run_sweep import sweep
@@ -137,7 +137,7 @@ def test_what_is_lost_is_made_again_and_nothing_else(name, again, finished, tmp_
     ("changes", "error", "said"),
     [
         ({"name": "another-model"}, RunError, "made with another model: .* there, another-model here"),
-        ({"method": "pca"}, RunError, "swept with 'mean_difference' vectors, not 'pca'"),
+        ({"method": "pca"}, RunError, r"swept with other vectors \(mean_difference\), not with 'pca'"),
         ({"read_position": "last_response"}, RunError, "read at 'mean_response', not 'last_response'"),
         ({"read_position": "first_k", "first_k": 3}, RunError, r"read at 'mean_response', not 'first_k' \(k = 3\)"),
         ({"spec": lambda _: replace(SPEC, seed=1)}, RunError, r"another sweep \(seed: 0 -> 1\)"),
@@ -165,6 +165,42 @@ def test_other_pairs_are_refused_on_the_same_directory(name, lines, said, again,
     with pytest.raises(RunError, match=f"{said}.*choose another --out"):
         again(other)
     assert contents(Run(tmp_path / "copy")) == contents(finished)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ('system_prompt = "Refuse', 'system_prompt = "Please refuse', "another system_prompt"),
+        (
+            "[scorer]",
+            '[coherence]\nreference = "prompted"\n[scorer]',
+            "another coherence reference: plain there, prompted",
+        ),
+    ],
+)
+def test_another_way_of_asking_is_refused_on_the_same_directory(old, new, said, again, behavior, tmp_path):
+    other = shutil.copytree(behavior, tmp_path / "refusal")
+    text = (other / "behavior.toml").read_text(encoding="utf-8")
+    assert old in text
+    (other / "behavior.toml").write_text(text.replace(old, new), encoding="utf-8")
+    with pytest.raises(RunError, match=said):
+        again(other)
+
+
+def test_other_notes_are_not_another_run(again, behavior, finished, tmp_path):
+    other = shutil.copytree(behavior, tmp_path / "refusal")
+    text = (other / "behavior.toml").read_text(encoding="utf-8")
+    (other / "behavior.toml").write_text(text.replace('notes = """', 'notes = """New. '), encoding="utf-8")
+    found = again(other)
+    assert contents(found) == contents(finished)
+    assert found.behavior().notes.startswith("New. ")
+
+
+def test_a_run_of_another_version_is_refused(again, tmp_path):
+    copy = Run(tmp_path / "copy")
+    write_json(copy.manifest_path, {key: value for key, value in copy.manifest().items() if key != "format"})
+    with pytest.raises(RunError, match="another version of interp-steer"):
+        again()
 
 
 def test_a_missing_behavior_leaves_nothing_behind(source, tmp_path):

@@ -5,26 +5,32 @@ from hypothesis import strategies as st
 from scipy import stats as scipy_stats
 
 from interp_steer.errors import AnalysisError
-from interp_steer.stats import paired_bootstrap, rank_correlation, wilson_interval
+from interp_steer.stats import BCA_FROM, paired_bootstrap, rank_correlation, wilson_interval
 
-some_numbers = st.lists(st.floats(-1, 1), min_size=1, max_size=20).map(np.array)
+scores = st.floats(-1, 1) | st.sampled_from([-1.0, 0.0, 1.0])  # scores of 0 and 1 have many ties
+some_numbers = st.lists(scores, min_size=1, max_size=30).map(np.array)
 
 
 def test_the_bootstrap_covers_the_true_mean():
     rng = np.random.default_rng(0)
     found = [paired_bootstrap(rng.normal(0.3, 1.0, size=24), seed=draw, resamples=1000) for draw in range(500)]
     covered = np.mean([one.low <= 0.3 <= one.high for one in found])
-    assert 0.92 <= covered <= 0.98
+    assert 0.9 <= covered <= 0.98  # of 24 prompts, 93 %: a bootstrap of few is a little short
 
 
-def test_the_bootstrap_is_that_of_scipy():
-    differences = np.random.default_rng(1).exponential(size=24)
+@pytest.mark.parametrize("n", [6, 24])
+def test_the_interval_leans_with_skewed_differences(n):
+    """With few prompts by percentiles, resampled here by hand; with 20 or more, further to the side of the tail."""
+    rng = np.random.default_rng(1)
+    differences = rng.exponential(size=n)
     ours = paired_bootstrap(differences, resamples=20_000)
-    theirs = scipy_stats.bootstrap(
-        (differences,), np.mean, method="percentile", n_resamples=20_000, rng=np.random.default_rng(2)
-    ).confidence_interval
-    assert (ours.low, ours.high) == pytest.approx((theirs.low, theirs.high), abs=0.02)
-    assert (ours.mean, ours.n) == (pytest.approx(differences.mean()), 24)
+    means = differences[rng.integers(0, n, size=(20_000, n))].mean(axis=1)
+    low, high = np.percentile(means, [2.5, 97.5])
+    assert (ours.mean, ours.n) == (pytest.approx(differences.mean()), n)
+    if n < BCA_FROM:
+        assert (ours.low, ours.high) == pytest.approx((low, high), abs=0.02)
+    else:
+        assert low + 0.02 < ours.low < ours.mean < high + 0.02 < ours.high
 
 
 @given(some_numbers)

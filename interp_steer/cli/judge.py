@@ -5,9 +5,7 @@ from typing import Annotated
 
 import typer
 
-from interp_steer.cli.options import JsonOption, RunArgument
-
-UNSCORED = 3
+from interp_steer.cli.options import JsonOption, RunArgument, exit_if_unscored
 
 
 def judge_command(
@@ -34,5 +32,4 @@ def judge_command(
         reasons = ", ".join(f"{reason}: {count}" for reason, count in summary.unscored.items())
         unscored = f"{sum(summary.unscored.values())} ({reasons or 'none'})"
         typer.echo(f"scored {summary.scored}, unscored {unscored}, up to date {summary.skipped}")
-    if summary.unscored:
-        raise typer.Exit(UNSCORED)
+    exit_if_unscored(opened)

@@ -10,14 +10,17 @@ from interp_steer.terms import Method, ReadPosition, Scope
 
 if TYPE_CHECKING:
     from interp_steer.model.protocol import Model
+    from interp_steer.run import Run
     from interp_steer.stages import Source
     from interp_steer.sweeps.grid import SweepSpec
+
+UNSCORED = 3
 
 ModelOption = Annotated[
     str, typer.Option("--model", "-m", help="Preset (`smollm2-135m`, `qwen3.5-9b`), Hugging Face id, or folder.")
 ]
 DeviceOption = Annotated[
-    str | None, typer.Option(help="`cpu`, `cuda`, `cuda:1`, `mps`; by default a GPU if there is one.")
+    str | None, typer.Option(help="`cpu`, `cuda`, `cuda:1`, `mps`; by default CUDA if there is any.")
 ]
 DtypeOption = Annotated[
     str | None, typer.Option(help="`float32`, `bfloat16` or `float16`; by default the model's own.")
@@ -26,9 +29,8 @@ DeviceMapOption = Annotated[str | None, typer.Option(help="`auto` spreads a larg
 RevisionOption = Annotated[str | None, typer.Option(help="Branch, tag or commit of a Hugging Face repository.")]
 RunArgument = Annotated[Path, typer.Argument(help="Run directory, e.g. `runs/refusal-smollm2-135m`.", metavar="RUN")]
 BehaviorArgument = Annotated[str, typer.Argument(help="Name of a behavior, or a folder with a behavior.toml.")]
-LayersOption = Annotated[
-    str, typer.Option(help="Layers: `all`, `7,10,13`, a range `7-13`, or a range with a step `0-29/2`.")
-]
+LAYERS_HELP = "Layers: `all`, `7,10,13`, a range `7-13`, or a range with a step `0-29/2`."
+LayersOption = Annotated[str, typer.Option(help=LAYERS_HELP)]
 AlphasOption = Annotated[
     str | None, typer.Option(help="Strengths as fractions of the residual's norm, e.g. `0.2,0.3,0.4` or `-0.3,0.3`.")
 ]
@@ -72,11 +74,12 @@ def parse_layers(text: str, n_layers: int) -> tuple[int, ...]:
         span, _, step = part.strip().partition("/")
         first, dash, last = span.partition("-")
         try:
-            found.update(range(int(first), int(last if dash else first) + 1, int(step or 1)))
-        except ValueError as error:
-            raise SteeringError(
-                f"cannot read layers {part!r}: expected 'all', '7,10,13', '7-13' or '0-29/2'"
-            ) from error
+            layers = range(int(first), int(last if dash else first) + 1, int(step or 1))
+        except ValueError:
+            layers = range(0)
+        if not layers:
+            raise SteeringError(f"cannot read layers {part!r}: expected 'all', '7,10,13', '7-13' or '0-29/2'")
+        found.update(layers)
     return tuple(sorted(found))
 
 
@@ -94,6 +97,19 @@ def parse_alphas(text: str) -> tuple[float, ...]:
         ) from error
 
 
+def exit_if_unscored(run: "Run") -> None:
+    """Leave with exit code 3, and say so on stderr, if the current judge could not score every generation.
+
+    Raises:
+        typer.Exit: If there is an unscored generation.
+    """
+    from interp_steer.outcomes import read_outcomes
+
+    if unscored := read_outcomes(run).n_unscored:
+        typer.echo(f"finished, but {unscored} generations have no score (verdicts.jsonl says why)", err=True)
+        raise typer.Exit(UNSCORED)
+
+
 def default_out(behavior: str, model: str) -> Path:
     """Return ``runs/<behavior>-<model>``, the folder parts of either name left out."""
     return Path("runs") / f"{Path(behavior).name}-{Path(model).name.lower()}"
@@ -103,12 +119,12 @@ def sweep_spec(
     model: str,
     n_layers: int,
     *,
-    layers: str,
-    alphas: str | None,
-    scope: Scope,
-    max_new_tokens: int,
-    temperature: float,
-    seed: int,
+    layers: str = "all",
+    alphas: str | None = None,
+    scope: Scope = "response",
+    max_new_tokens: int = 48,
+    temperature: float = 0.0,
+    seed: int = 0,
 ) -> "SweepSpec":
     """Return what a sweep covers, from the options of the command line.
 

@@ -47,17 +47,26 @@ def check_command(
     behaviors: Annotated[list[str] | None, typer.Argument(help="Names or folders; by default all.")] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Check pairs and prompts: syntax, empty or equal sides, duplicates, leakage between splits, lengths, content.
+    """Check pairs and prompts: syntax, empty or equal sides, duplicates, leakage between splits, content, gate.
 
     Exit code 1 says that there are errors; warnings alone do not fail.
 
     Example: `interp-steer pairs check refusal`
     """
-    from interp_steer.pair_checks import check_behavior
-    from interp_steer.pairs import list_behaviors
+    from interp_steer.judges.gate import check_gate
+    from interp_steer.pair_checks import Issue, check_behavior
+    from interp_steer.pairs import behavior_folder, list_behaviors, read_behavior
     from interp_steer.records import to_json
 
     found = [(name, issue) for name in behaviors or list_behaviors() for issue in check_behavior(name)]
+    broken = {name for name, issue in found if issue.severity == "error"}
+    for name in behaviors or list_behaviors():
+        if name not in broken:
+            where = str(behavior_folder(name) / "behavior.toml")
+            found += [
+                (name, Issue(severity="error", kind="gate", where=where, message=message))
+                for message in check_gate(read_behavior(name))
+            ]
     if as_json:
         typer.echo(json.dumps([{"behavior": name, **to_json(issue)} for name, issue in found], ensure_ascii=False))
     else:

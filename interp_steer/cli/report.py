@@ -5,8 +5,6 @@ from typing import Annotated, Literal
 
 import typer
 
-from interp_steer.errors import RunError
-
 
 def report_command(
     run: Annotated[Path | None, typer.Argument(help="Run directory.", metavar="RUN")] = None,
@@ -28,7 +26,7 @@ def report_command(
     from interp_steer.run import open_run
 
     if (run is None) == (index is None):
-        raise RunError("give a run directory, or --index with a folder of reports")
+        raise typer.BadParameter("give a run directory, or --index with a folder of reports")
     if run is not None:
         opened = open_run(run)
         with opened.lock():

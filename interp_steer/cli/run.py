@@ -24,6 +24,7 @@ from interp_steer.cli.options import (
     TemperatureOption,
     UsePcaOption,
     default_out,
+    exit_if_unscored,
     source,
     sweep_spec,
     vector_method,
@@ -82,3 +83,4 @@ def run_command(
         judge_name=judge,
     )
     typer.echo(run.report_path.resolve())
+    exit_if_unscored(run)

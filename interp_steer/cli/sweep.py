@@ -1,25 +1,22 @@
 """``interp-steer sweep``: layers x alphas x prompts."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import typer
 
 from interp_steer.cli.options import (
+    LAYERS_HELP,
     AlphasOption,
     BatchSizeOption,
     DeviceMapOption,
     DeviceOption,
     DtypeOption,
-    LayersOption,
-    MaxNewTokensOption,
     RevisionOption,
     RunArgument,
-    ScopeOption,
-    SeedOption,
-    TemperatureOption,
     source,
     sweep_spec,
 )
+from interp_steer.terms import Scope
 
 
 def sweep_command(
@@ -28,12 +25,12 @@ def sweep_command(
         Literal["dev", "test"],
         typer.Option(help="`dev`: the whole grid. `test`: the cells that dev and its verdicts have chosen."),
     ] = "dev",
-    layers: LayersOption = "all",
+    layers: Annotated[str | None, typer.Option(help=LAYERS_HELP)] = None,
     alphas: AlphasOption = None,
-    scope: ScopeOption = "response",
-    max_new_tokens: MaxNewTokensOption = 48,
-    temperature: TemperatureOption = 0.0,
-    seed: SeedOption = 0,
+    scope: Annotated[Scope | None, typer.Option(help="Steered positions.")] = None,
+    max_new_tokens: Annotated[int | None, typer.Option(help="Longest completion, in tokens.", min=1)] = None,
+    temperature: Annotated[float | None, typer.Option(help="0 decodes greedily.", min=0)] = None,
+    seed: Annotated[int | None, typer.Option(help="Seed of sampling and of the random directions.")] = None,
     batch_size: BatchSizeOption = 64,
     device: DeviceOption = None,
     dtype: DtypeOption = None,
@@ -42,26 +39,32 @@ def sweep_command(
 ) -> None:
     """Answer every evaluation prompt at every cell, and print the path of the generations.
 
-    Rows that are there already are kept: a stopped sweep goes on where it was.
+    Rows that are there already are kept: a stopped sweep goes on where it was. Without options it goes on with
+    those it was begun with.
 
     Example: `interp-steer sweep runs/refusal-smollm2-135m --layers 6-22/2 --alphas 0.2,0.3,0.4`
     """
+    from interp_steer.records import from_json
     from interp_steer.run import open_run
     from interp_steer.stages import sweep_stage
+    from interp_steer.sweeps.grid import SweepSpec
 
     opened = open_run(run)
     manifest, card = opened.manifest(), opened.model_card()
     name = manifest["model_name"]
-    spec = sweep_spec(
-        name,
-        card.n_layers,
-        layers=layers,
-        alphas=alphas,
-        scope=scope,
-        max_new_tokens=max_new_tokens,
-        temperature=temperature,
-        seed=seed,
-    )
+    options: dict[str, Any] = {
+        "layers": layers,
+        "alphas": alphas,
+        "scope": scope,
+        "max_new_tokens": max_new_tokens,
+        "temperature": temperature,
+        "seed": seed,
+    }
+    given = {option: value for option, value in options.items() if value is not None}
+    if "sweep" in manifest and not given:
+        spec = from_json(SweepSpec, manifest["sweep"])
+    else:
+        spec = sweep_spec(name, card.n_layers, **given)
     with opened.lock():
         loaded = source(name, device, dtype, device_map, revision)
         sweep_stage(opened, manifest["behavior_source"], loaded, spec, split=split, batch_size=batch_size)

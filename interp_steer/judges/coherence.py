@@ -119,9 +119,10 @@ def likelihood(generation: Generation, reference: Reference) -> float | None:
 def fit_thresholds(generations: Sequence[Generation], reference: Reference = "plain") -> Thresholds:
     """Calibrate the thresholds on what the unsteered model says to the dev prompts.
 
-    The thresholds are ``rep4 = 0.3``, ``distinct2 = 0.5`` and the baseline's mean likelihood plus 2 nats. The
-    baseline itself must not be called broken: the full score reaches at least to its 99th percentile, and a
-    threshold gives way where that leaves less than a quarter of the ramp before it.
+    The thresholds are ``rep4 = 0.3``, ``distinct2 = 0.5`` and the baseline's mean likelihood plus 2 nats. The full
+    score reaches to the baseline's worse tenth (one answer in ten may be odd without setting the standard). The
+    thresholds of repetition stay where they are however much the baseline loops: a loop is a loop; that of
+    the likelihood gives way where less than a quarter of its ramp would be left.
 
     Args:
         generations: Completions of a run; those of other cells and splits are ignored.
@@ -147,19 +148,23 @@ def fit_thresholds(generations: Sequence[Generation], reference: Reference = "pl
         )
     mean = float(np.mean(nlls))
     return Thresholds(
-        rep4=_calibrated(Ramp(full=0.1, threshold=0.3), [row["rep4"] for row in unsteered]),
-        distinct2=_calibrated(Ramp(full=0.8, threshold=0.5), [row["distinct2"] for row in unsteered]),
-        nll=_calibrated(Ramp(full=mean + 1, threshold=mean + 2), nlls),
+        rep4=_calibrated(Ramp(full=0.1, threshold=0.3), [row["rep4"] for row in unsteered], absolute=True),
+        distinct2=_calibrated(Ramp(full=0.8, threshold=0.5), [row["distinct2"] for row in unsteered], absolute=True),
+        nll=_calibrated(Ramp(full=mean + 1, threshold=mean + 2), nlls, absolute=False),
         reference=reference,
         n=len(unsteered),
     )
 
 
-def _calibrated(ramp: Ramp, baseline: Sequence[float | None]) -> Ramp:
+def _calibrated(ramp: Ramp, baseline: Sequence[float | None], *, absolute: bool) -> Ramp:
+    """Move a ramp toward the baseline's worse tenth; an absolute threshold stays, with a quarter of its ramp."""
     values = [value for value in baseline if value is not None]
     if not values:
         return ramp
     rising = ramp.threshold > ramp.full
-    worse = max if rising else min
-    full = worse(ramp.full, float(np.percentile(values, 99 if rising else 1)))
-    return Ramp(full=full, threshold=worse(ramp.threshold, full + (ramp.threshold - ramp.full) / 4))
+    worse, better = (max, min) if rising else (min, max)
+    full = worse(ramp.full, float(np.percentile(values, 90 if rising else 10)))
+    quarter = (ramp.threshold - ramp.full) / 4
+    if absolute:
+        return Ramp(full=better(full, ramp.threshold - quarter), threshold=ramp.threshold)
+    return Ramp(full=full, threshold=worse(ramp.threshold, full + quarter))

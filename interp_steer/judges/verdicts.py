@@ -1,11 +1,10 @@
 """What every judge shares: which generations still need its verdict, and what it says when it is done."""
 
-import hashlib
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from interp_steer.records import Generation, Verdict
+from interp_steer.records import Generation, Verdict, text_sha256
 from interp_steer.run import Run
 
 
@@ -51,8 +50,3 @@ def pending(run: Run, generations: Sequence[Generation], judge: str, judge_diges
         (verdict.generation, verdict.text_sha256) for verdict in latest.values() if verdict.judge_digest == judge_digest
     }
     return [generation for generation in generations if (generation.key, text_sha256(generation.text)) not in current]
-
-
-def text_sha256(text: str) -> str:
-    """Return the SHA-256 of a text in UTF-8."""
-    return hashlib.sha256(text.encode()).hexdigest()

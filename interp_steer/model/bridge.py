@@ -15,6 +15,7 @@ import torch
 from jaxtyping import Int
 from torch import Tensor
 from transformer_lens.model_bridge import TransformerBridge
+from transformer_lens.model_bridge.generalized_components.attention import AttentionBridge
 
 from interp_steer.errors import HookError, SteeringError
 from interp_steer.model.chat import Chat
@@ -42,6 +43,7 @@ class BridgeModel:
         self._bridge = TransformerBridge.boot_transformers(
             name, hf_model=hf_model, tokenizer=_for_transformer_lens(tokenizer, name)
         )
+        _restore_native_attention(hf_model)
         self._forwards = 0
         self._chat = Chat(tokenizer)
         self._eos_ids = _eos_ids(hf_model, tokenizer)
@@ -86,7 +88,7 @@ class BridgeModel:
 
     @property
     def bridge(self) -> TransformerBridge:
-        """The TransformerLens model itself, for everything this protocol does not cover."""
+        """The TransformerLens model itself. Attention runs natively: the hook points inside it do not fire."""
         return self._bridge
 
     @contextmanager
@@ -173,6 +175,20 @@ def _for_transformer_lens(tokenizer: Any, name: str) -> Any:
     theirs = copy.deepcopy(tokenizer)
     theirs.init_kwargs = {"name_or_path": name, "add_bos_token": True, **theirs.init_kwargs}
     return theirs
+
+
+def _restore_native_attention(hf_model: Any) -> None:
+    """Let Hugging Face's own attention modules run, through SDPA, in place of the bridge's eager ones.
+
+    The bridge computes attention step by step, so that scores and patterns can be hooked; memory then grows
+    with the square of the length. This toolkit reads and writes the residual stream only: the hook points
+    inside attention do not fire, all others do.
+    """
+    for name, module in list(hf_model.named_modules()):
+        if isinstance(module, AttentionBridge):
+            parent, _, leaf = name.rpartition(".")
+            setattr(hf_model.get_submodule(parent), leaf, module.original_component)
+    hf_model.set_attn_implementation("sdpa")
 
 
 def _eos_ids(hf_model: Any, tokenizer: Any) -> frozenset[int]:

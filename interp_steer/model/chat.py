@@ -9,6 +9,8 @@ import hashlib
 from dataclasses import dataclass
 from typing import Any
 
+from jinja2.exceptions import TemplateError as TemplateRefusal
+
 from interp_steer.errors import TemplateError
 
 
@@ -30,17 +32,20 @@ class Chat:
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
     def render(self, prompt: str, system: str | None = None) -> str:
-        """Return the text a model reads before it answers ``prompt``."""
+        """Return the text a model reads before it answers ``prompt``.
+
+        A template that refuses the system role (Gemma's does) gets the system text at the head of the user's turn.
+        """
         if self.tokenizer.chat_template is None:
             bos = self.tokenizer.bos_token or ""
             return f"{bos}{system}\n\n{prompt}\n" if system else f"{bos}{prompt}\n"
-        messages = [{"role": "user", "content": prompt}]
-        if system:
-            messages.insert(0, {"role": "system", "content": system})
-        text: str = self.tokenizer.apply_chat_template(
-            messages, tokenize=False, add_generation_prompt=True, enable_thinking=False
-        )
-        return text
+        user = {"role": "user", "content": prompt}
+        if not system:
+            return self._apply([user])
+        try:
+            return self._apply([{"role": "system", "content": system}, user])
+        except TemplateRefusal:
+            return self._apply([{"role": "user", "content": f"{system}\n\n{prompt}"}])
 
     def prompt_ids(self, prompt: str, system: str | None = None) -> list[int]:
         """Return the tokens of a rendered prompt.
@@ -79,6 +84,12 @@ class Chat:
     def pieces(self, ids: list[int]) -> list[str]:
         """Return the text of each token on its own, special tokens kept (for colored tokens)."""
         return [self.tokenizer.decode([token]) for token in ids]
+
+    def _apply(self, messages: list[dict[str, str]]) -> str:
+        text: str = self.tokenizer.apply_chat_template(
+            messages, tokenize=False, add_generation_prompt=True, enable_thinking=False
+        )
+        return text
 
     def _ids(self, text: str) -> list[int]:
         ids: list[int] = self.tokenizer(text, add_special_tokens=False)["input_ids"]

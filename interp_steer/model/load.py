@@ -30,7 +30,7 @@ def load_model(
 
     Args:
         name: A preset (``smollm2-135m``, ``qwen3.5-9b``), an id such as ``Qwen/Qwen3-0.6B``, or a folder.
-        device: ``cpu``, ``cuda``, ``cuda:1``, ``mps``; by default a GPU if there is one.
+        device: ``cpu``, ``cuda``, ``cuda:1``, ``mps``; by default CUDA if there is any.
         dtype: ``float32``, ``bfloat16`` or ``float16``; by default the preset's, else the checkpoint's own.
         device_map: ``auto`` spreads a large model over several devices.
         revision: Branch, tag or commit of the Hugging Face repository.
@@ -41,7 +41,9 @@ def load_model(
     preset = PRESETS.get(name)
     if device is not None and device_map is not None:
         raise ModelError("give either a device or a device map, not both")
-    place = device or ("cuda" if torch.cuda.is_available() else "cpu")
+    if preset is not None and preset.package is not None and revision is not None:
+        raise ModelError(f"{name!r} ships in a Python package and has no revisions; leave the revision out")
+    place = _device(device)
     torch_dtype = _dtype(dtype or (preset.dtype if preset else "auto"))
     options: dict[str, Any] = {"dtype": torch_dtype, "attn_implementation": "sdpa"}
     if device_map is not None:
@@ -98,11 +100,17 @@ def _load_pretrained(
     try:
         config = AutoConfig.from_pretrained(source, revision=revision)
         tokenizer = AutoTokenizer.from_pretrained(source, revision=revision)
-        hf_model = AutoModelForCausalLM.from_pretrained(
-            source, config=config.get_text_config(), revision=revision, **options
+        load: Any = AutoModelForCausalLM.from_pretrained  # its stub forgets the loading report
+        hf_model, loaded = load(
+            source, config=config.get_text_config(), revision=revision, output_loading_info=True, **options
         )
     except (OSError, ValueError) as error:
         raise ModelError(_not_found(name, source, preset, error)) from error
+    if missing := sorted(loaded["missing_keys"]):
+        raise ModelError(
+            f"{source!r} lacks {len(missing)} weights of {type(hf_model).__name__}, such as {missing[0]}, which would "
+            "stay random; use a checkpoint of that architecture, or a newer transformers"
+        )
     commit = getattr(config, "_commit_hash", None)
     return hf_model, tokenizer, str(commit or revision or "local")
 
@@ -130,6 +138,19 @@ def _check_memory(preset: Preset, device: str) -> None:
             f"{free:.1f} GB free; use a larger machine, --device-map auto over several devices, "
             f"or --model {smallest.name}"
         )
+
+
+def _device(name: str | None) -> str:
+    if name is None:
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        kind = torch.device(name).type
+    except RuntimeError as error:
+        raise ModelError(f"device {name!r} is not known; expected cpu, cuda, cuda:1 or mps") from error
+    available = {"cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+    if not available.get(kind, True):
+        raise ModelError(f"device {name!r} is not available to this installation of torch; use --device cpu")
+    return name
 
 
 def _dtype(name: str) -> Any:

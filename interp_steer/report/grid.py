@@ -26,7 +26,7 @@ def build_sweep(outcomes: Outcomes) -> Sweep | None:
     depth = _depth(outcomes, grids[0].layers, best.layer)
     return Sweep(
         finding=_finding(outcomes, grids[0].layers, best),
-        note=_random_note(outcomes, best),
+        note=_random_note(outcomes),
         best=best,
         grids=grids,
         strength_finding=_strength_finding(outcomes, best),
@@ -73,7 +73,7 @@ def _finding(outcomes: Outcomes, layers: Sequence[int], best: Cell) -> str:
     return f"{start}; {noun} {ranges(others)} of {len(layers)} {verb} within 20 % of it"
 
 
-def _random_note(outcomes: Outcomes, best: Cell) -> str:
+def _random_note(outcomes: Outcomes) -> str:
     scores = [
         (score, cell)
         for cell in outcomes.cells("dev", "random")
@@ -82,10 +82,12 @@ def _random_note(outcomes: Outcomes, best: Cell) -> str:
     if not scores:
         return ""
     top, cell = max(scores, key=lambda pair: pair[0])
-    ours = outcomes.outcome("dev", best).combined
+    alphas = {cell.alpha for _, cell in scores}
+    rivals = [outcomes.outcome("dev", one).combined for one in outcomes.cells("dev", "steered") if one.alpha in alphas]
+    ours = max((score for score in rivals if score is not None), default=None)
     return (
-        f"Searching always finds a best cell. The best of {count(len(scores), 'random-direction cell')} on the same "
-        f"prompts scores {fixed(top)} ({place(cell)}), against {fixed(ours)} for the best of the grid."
+        f"Searching always finds a best cell. The best of {count(len(scores), 'random-direction cell')} scores "
+        f"{fixed(top)} ({place(cell)}); the best of as many steered cells, at the same strength, {fixed(ours)}."
     )
 
 

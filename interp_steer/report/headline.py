@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from interp_steer.outcomes import PROMPTED, UNSTEERED, Judged, Outcomes
+from interp_steer.outcomes import MIN_PROMPTS, PROMPTED, UNSTEERED, Judged, Outcomes, steers
 from interp_steer.records import Cell
 from interp_steer.report.content import Contrast, Example, Headline, Sample
 from interp_steer.report.phrases import capital, cell_name, count, fixed, interval, place, visible
@@ -32,15 +32,14 @@ def build_headline(outcomes: Outcomes, behavior: str, model: str) -> Headline | 
 def _headline(outcomes: Outcomes, behavior: str, model: str, split: str, best: Cell, effect: Interval) -> Headline:
     contrasts = _contrasts(outcomes, split, best)
     random = next((item for item in contrasts if item.cell.control == "random"), None)
-    above_random = outcomes.effect(split, best, "behavior", baseline=random.cell) if random else None
-    beats_random = above_random is None or above_random.low > 0
+    shown = steers(outcomes, split, best)
     coherence = outcomes.outcome(split, best).coherence
     prompts = f"{effect.n} held-out prompts" if split == "test" else f"the {effect.n} dev prompts that chose it"
-    if effect.low > 0 and beats_random:
+    if shown and effect.low > 0:
         claim = f"{capital(place(best))} raises {behavior} by {interval(effect)} on {prompts}"
     else:
         searched = count(sum(cell.alpha > 0 for cell in outcomes.cells("dev", "steered")), "cell")
-        reason = "" if effect.low <= 0 else ", no more than a random direction of the same size"
+        reason = "" if effect.low <= 0 else _why_not(outcomes, split, best, effect, random)
         claim = (
             f"No cell steers {behavior} on {model} here: the best of {searched}, {place(best)}, "
             f"changes it by {interval(effect)} on {prompts}{reason}"
@@ -48,7 +47,7 @@ def _headline(outcomes: Outcomes, behavior: str, model: str, split: str, best: C
     return Headline(
         claim=f"{claim}, at coherence {fixed(coherence)}.",
         comparison=_comparison(contrasts),
-        steers=effect.low > 0 and beats_random,
+        steers=shown and effect.low > 0,
         split=split,
         cell=best,
         effect=effect,
@@ -57,6 +56,17 @@ def _headline(outcomes: Outcomes, behavior: str, model: str, split: str, best: C
         contrasts=contrasts,
         examples=_examples(outcomes, split, best),
     )
+
+
+def _why_not(outcomes: Outcomes, split: str, best: Cell, effect: Interval, random: Contrast | None) -> str:
+    if effect.n < MIN_PROMPTS:
+        return f", too few to tell (at least {MIN_PROMPTS} are needed)"
+    if random is None:
+        return ", and no random direction was tried beside it"
+    combined = outcomes.effect(split, best, "combined")
+    if combined is None or combined.low <= 0:
+        return ", in text that no longer makes sense"
+    return ", no more than a random direction of the same size"
 
 
 def _contrasts(outcomes: Outcomes, split: str, best: Cell) -> tuple[Contrast, ...]:

@@ -35,8 +35,10 @@ def write_index(folder: Path) -> Path:
         The page.
 
     Raises:
-        RunError: If a summary cannot be read, or the page not written.
+        RunError: If there is no such folder, a summary cannot be read, or the page not written.
     """
+    if not folder.is_dir():
+        raise RunError(f"{folder} is not a folder; write reports into it first: 'interp-steer report RUN --out PAGE'")
     pages = sorted(path for path in folder.glob("*.html") if path.name != "index.html")
     found = [(path, summary) for path in pages if (summary := read_summary(path)) is not None]
     found.sort(key=lambda pair: (pair[1].behavior, pair[1].model, pair[0].name))

@@ -44,7 +44,7 @@ def caveats(
         )
     elif verdicts:
         found.append(
-            f"The judge is a language model ({verdicts[-1].judge}); it was tested on obvious cases, and shares the "
+            f"The judge is a language model ({verdicts[-1].judge}); it shares the "
             "blind spots of language models. Read the completions."
         )
     parameters = 12 * model.n_layers * model.d_model**2

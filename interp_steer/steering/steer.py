@@ -2,6 +2,8 @@
 
 from collections.abc import Sequence
 
+import numpy as np
+
 from interp_steer.errors import SteeringError
 from interp_steer.model.protocol import Model
 from interp_steer.records import Cell, Generation
@@ -16,7 +18,7 @@ def steer(
     vectors: SteeringVectors,
     prompts: Sequence[str],
     *,
-    layer: int | Sequence[int],
+    layer: int | np.integer | Sequence[int],
     alpha: float,
     scope: Scope = "response",
     max_new_tokens: int = 64,
@@ -50,7 +52,7 @@ def steer(
     if not prompts:
         return []
     vectors.check_model(model.card)
-    layers = (layer,) if isinstance(layer, int) else tuple(layer)
+    layers = tuple(int(one) for one in np.atleast_1d(np.asarray(layer, dtype=int)))
     if not layers:
         raise SteeringError("no layer was given; name at least one")
     pushes = interventions(vectors, layers, alpha)

@@ -35,5 +35,7 @@ def cell_interventions(
                     "the 'sign_flipped' control needs the activations; run 'interp-steer extract' first"
                 )
             direction = sign_flipped_direction(activations.differences(layer), layer=layer, seed=seed)
+            if not direction.any():
+                continue  # the flips cancel: this control adds nothing
         found.append(Intervention(layer=layer, alpha=cell.alpha, direction=direction))
     return tuple(found)

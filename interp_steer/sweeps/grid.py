@@ -50,6 +50,11 @@ class SweepSpec:
                 raise SteeringError(
                     f"alpha {alpha:g} is out of range: expected a nonzero fraction of the norm between -10 and 10"
                 )
+        if not any(alpha > 0 for alpha in self.alphas):
+            raise SteeringError(
+                "every alpha is negative: a sweep looks for the cell that shows the behavior, so it needs a positive "
+                "one; add it, or steer away with 'interp-steer steer'"
+            )
         for name, fits, expected in (
             ("max_new_tokens", self.max_new_tokens >= 1, "at least 1"),
             ("temperature", self.temperature >= 0, "0 or more"),
@@ -72,16 +77,18 @@ class SweepSpec:
         return [Cell(control="unsteered"), Cell(control="prompted"), *grid, *random]
 
 
-def confirmation_cells(best_by_layer: Sequence[Cell], best: Cell) -> list[Cell]:
+def confirmation_cells(best_by_layer: Sequence[Cell], best: Cell, *, n_pairs: int) -> list[Cell]:
     """Return the cells to answer held-out prompts with, once dev has chosen.
 
     Args:
         best_by_layer: The best cell of each layer on dev: the ground truth by layer.
         best: The best of these, which gets the controls: random direction, sign-flipped pairs, minus alpha.
+        n_pairs: Number of contrastive pairs behind the vectors.
     """
     controls = [
         Cell(control="random", layer=best.layer, alpha=best.alpha),
-        Cell(control="sign_flipped", layer=best.layer, alpha=best.alpha),
         Cell(control="steered", layer=best.layer, alpha=-best.alpha),
     ]
+    if n_pairs > 1:  # the flip of a single pair is the vector itself
+        controls.append(Cell(control="sign_flipped", layer=best.layer, alpha=best.alpha))
     return [Cell(control="unsteered"), Cell(control="prompted"), *best_by_layer, *controls]

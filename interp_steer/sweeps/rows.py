@@ -4,7 +4,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 from interp_steer.errors import RunError
-from interp_steer.records import Cell, EvaluationPrompt, digest, from_json, generation_key, to_json
+from interp_steer.records import Cell, EvaluationPrompt, ModelCard, digest, from_json, generation_key, to_json
 from interp_steer.run import Run
 from interp_steer.sweeps.grid import SweepSpec
 
@@ -38,6 +38,23 @@ def rows_to_do(
         for sample in range(spec.samples)
     )
     return list({row.key: row for row in rows if row.key not in done}.values())
+
+
+def claim_model(run: Run, card: ModelCard) -> None:
+    """Record the model of a sweep, or refuse one that would answer differently from what the run was begun with.
+
+    Raises:
+        RunError: Naming what differs: weights, dtype, or tokenizer and chat template.
+    """
+    if "model" not in run.manifest():
+        run.update_manifest(model=to_json(card))
+    held = run.model_card()
+    for name in ("fingerprint", "dtype", "template"):
+        before, now = getattr(held, name), getattr(card, name)
+        if before != now:
+            raise RunError(
+                f"{run.path} was begun with another {name}: {before} there, {now} here; choose another --out"
+            )
 
 
 def claim_spec(run: Run, spec: SweepSpec, *, started: bool) -> None:

@@ -13,7 +13,7 @@ from interp_steer.steering.decode import Completion, DecodeRow, DecodeSettings
 from interp_steer.sweeps.directions import cell_interventions
 from interp_steer.sweeps.engines.local import local_engine
 from interp_steer.sweeps.grid import SweepSpec
-from interp_steer.sweeps.rows import SweepRow, claim_spec, rows_to_do
+from interp_steer.sweeps.rows import SweepRow, claim_model, claim_spec, rows_to_do
 from interp_steer.vectors.vector import SteeringVectors, read_vectors
 
 Engine = Callable[[Model, Sequence[DecodeRow], DecodeSettings, int], Iterator[list[tuple[int, Completion]]]]
@@ -47,13 +47,15 @@ def sweep(
         Number of generations written.
 
     Raises:
-        RunError: If the run holds rows of another specification; the message names the difference.
+        RunError: If the run holds rows of another specification, or was begun with the model in another dtype
+            or with another chat template; the message names the difference.
         SteeringError: If the specification does not fit the model.
         VectorError: If the vectors belong to another model.
     """
     vectors = read_vectors(run.vectors_path)
     vectors.check_model(model.card)
     spec.check(model.card.n_layers, model.card.name)
+    claim_model(run, model.card)
     behavior = run.behavior()
     done = {generation.key for generation in run.generations()}
     claim_spec(run, spec, started=bool(done))

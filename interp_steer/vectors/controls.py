@@ -21,8 +21,10 @@ def sign_flipped_direction(
 
     It lies in the span of the same pairs and has their covariance, but no label. The flips are
     balanced (half of the pairs, one fewer if the number is odd), so the shared direction cancels.
-    Zero if the flipped differences cancel exactly.
+    Zero if the flipped differences cancel exactly, and with a single pair, whose flip is no control.
     """
+    if len(differences) < 2:
+        return np.zeros(differences.shape[1])
     rng = np.random.default_rng([seed, layer])
     signs = np.ones(len(differences))
     signs[rng.permutation(len(differences))[: len(differences) // 2]] = -1

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from interp_steer.activations.artifact import Activations, save_activations
-from interp_steer.records import ActivationCard, Cell, Generation, ModelCard, Verdict, digest, to_json
+from interp_steer.records import ActivationCard, Cell, Generation, ModelCard, Verdict, text_sha256, to_json
 from interp_steer.run import Run, append_records
 
 
@@ -109,7 +109,7 @@ def add_sweep() -> Callable[..., None]:
                     verdicts.append(
                         Verdict(
                             generation=generation.key,
-                            text_sha256=digest(generation.text),
+                            text_sha256=text_sha256(generation.text),
                             judge="local",
                             judge_digest="j",
                             behavior=given,

@@ -192,7 +192,7 @@ def test_prompts_are_shown_only_while_the_pairs_are_the_same(make_run, make_acti
     lines = [json.dumps({"prompt": f"Prompt {i}", "positive": "yes", "negative": "no"}) for i in range(3)]
     (folder / "train.jsonl").write_text("\n".join(lines))
     run = make_run(make_activations([4.0], n=3))
-    run.update_manifest(pairs={"folder": str(folder), "sha256": pairs_sha256(folder), "n": 3})
+    run.update_manifest(behavior_source=str(folder), pairs={"sha256": pairs_sha256(folder), "n": 3})
     assert set(column(pair_quality(run).tables[1], "prompt")) == {"Prompt 0", "Prompt 1", "Prompt 2"}
     (folder / "train.jsonl").write_text("\n".join(lines).replace("yes", "oui"))
     table = pair_quality(run).tables[1]

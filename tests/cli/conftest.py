@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 
 from interp_steer.activations.artifact import Activations, save_activations
-from interp_steer.pairs import pairs_sha256, read_behavior
+from interp_steer.pairs import pairs_sha256
 from interp_steer.records import ActivationCard, Cell, Generation, ModelCard, to_json
-from interp_steer.run import Run, append_records
+from interp_steer.run import append_records
+from interp_steer.stages import begin_run
 from interp_steer.sweeps.grid import SweepSpec, confirmation_cells
 from interp_steer.vectors.fit import fit
 from interp_steer.vectors.vector import save_vectors
@@ -63,8 +64,10 @@ def fails(interp_steer):
 
 
 def rows(spec):
-    best = Cell(control="steered", layer=2, alpha=0.4)
-    for split, cells in (("dev", spec.dev_cells()), ("test", confirmation_cells([best], best))):
+    by_layer = [
+        Cell(control="steered", layer=layer, alpha=0.2) for layer in spec.layers
+    ]  # of equals, the smaller alpha
+    for split, cells in (("dev", spec.dev_cells()), ("test", confirmation_cells(by_layer, by_layer[1], n_pairs=16))):
         for cell in cells:
             for prompt in range(3):
                 yield Generation(
@@ -84,7 +87,7 @@ def rows(spec):
 @pytest.fixture
 def run(tmp_path):
     """A run of a model of four layers, swept and not yet judged."""
-    run = Run(tmp_path / "runs" / "refusal-tiny")
+    run = begin_run(tmp_path / "runs" / "refusal-tiny", "refusal", CARD.name)
     rng = np.random.default_rng(0)
     shape = (CARD.n_layers, 16, CARD.d_model)
     positive, negative = (rng.standard_normal(shape).astype(np.float32) for _ in range(2))
@@ -103,18 +106,6 @@ def run(tmp_path):
     save_vectors(fit(activations), run.vectors_path)
     append_records(run.generations_path, rows(SPEC))
     run.update_manifest(
-        behavior=to_json(read_behavior("refusal")),
-        behavior_source="refusal",
-        model=to_json(CARD),
-        model_name=CARD.name,
-        pairs={"n": 16, "sha256": pairs_sha256("refusal")},
-        sweep=to_json(SPEC),
-        versions={},
-        command="interp-steer run refusal",
-        created="2026-01-01T00:00:00+00:00",
-        git_commit=None,
-        stages={},
-        read_position="mean_response",
-        method="mean_difference",
+        model=to_json(CARD), read_position="mean_response", method="mean_difference", sweep=to_json(SPEC)
     )
     return run

@@ -41,10 +41,10 @@ def test_judge_then_analyze_then_report(run, interp_steer, tmp_path):
     judged = interp_steer("judge", run.path, "--json")
     assert judged.returncode == 0
     n = len(run.generations())
-    assert json.loads(judged.stdout)["scored"] == n == 3 * (8 + 6)
+    assert json.loads(judged.stdout)["scored"] == n == 3 * (8 + 7)
     assert interp_steer("judge", run.path).stdout == f"scored 0, unscored 0 (none), up to date {n}\n"
     analyzed = interp_steer("analyze", "all", run.path)
-    assert analyzed.returncode == 0
+    assert analyzed.returncode == 0, analyzed.stderr
     assert len(analyzed.stdout.splitlines()) == len(run.analyses()) == 6
     one = interp_steer("analyze", "magnitude", run.path, "--json")
     assert json.loads(one.stdout)["name"] == "magnitude"
@@ -57,6 +57,12 @@ def test_judge_then_analyze_then_report(run, interp_steer, tmp_path):
     assert 'href="refusal.html"' in (page.parent / "index.html").read_text(encoding="utf-8")
 
 
+def test_a_report_says_what_is_missing(run, interp_steer):
+    done = interp_steer("report", run.path)
+    assert (done.returncode, done.stdout) == (0, f"{run.report_path}\n")
+    assert f"interp-steer judge {run.path}" in run.report_path.read_text(encoding="utf-8")
+
+
 @pytest.mark.parametrize("text", ["", " \n"])
 def test_an_empty_answer_is_exit_code_3(text, run, interp_steer):
     empty = replace(run.generations()[0], text=text, cell=Cell(control="steered", layer=3, alpha=0.4), nll=None)
@@ -64,7 +70,9 @@ def test_an_empty_answer_is_exit_code_3(text, run, interp_steer):
     done = interp_steer("judge", run.path)
     assert done.returncode == 3
     assert "unscored 1 (empty answer: 1)" in done.stdout
-    assert interp_steer("judge", run.path).returncode == 0  # nothing new is unscored
+    again = interp_steer("judge", run.path)  # nothing new, but still without a score
+    assert again.returncode == 3
+    assert "finished, but 1 generations have no score" in again.stderr
 
 
 @pytest.mark.parametrize(

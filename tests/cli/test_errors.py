@@ -81,11 +81,11 @@ def test_a_layer_that_does_not_exist(command, run, fails):
     ("options", "said"),
     [
         ("--layers 1-x", "cannot read layers '1-x'"),
-        ("--layers 3-1", "at least one layer"),
+        ("--layers 3-1", "cannot read layers '3-1'"),
         ("--layers 1-3/0", "cannot read layers '1-3/0'"),
         ("--alphas 0.2,much", "cannot read alphas '0.2,much'"),
         ("--alphas 0,0.2", "alpha 0 is out of range"),
-        ("--alphas 0", "alpha 0 is out of range"),
+        ("--alphas=-0.2,-0.4", "every alpha is negative"),
         ("--alphas nan", "alpha nan is out of range"),
         ("--alphas 1e9", "alpha 1e+09 is out of range"),
         ("--max-new-tokens 9", "already holds generations of another sweep"),
@@ -127,7 +127,9 @@ def test_a_damaged_run(run, fails):
     assert f"{run.generations_path}:5: not valid JSON" in fails("judge", run.path)
     run.generations_path.write_bytes(generations)
     run.vectors_path.write_bytes(b"nothing")
-    assert f"{run.vectors_path} cannot be read as safetensors" in fails("steer", run.path, *"-p Why? -l 1 -a 1".split())
+    assert f"{run.vectors_path} cannot be read as safetensors" in fails(
+        "steer", run.path, "-p", "Why?", "-l", "1", "-a", "1"
+    )
     run.manifest_path.write_text("{")
     assert f"{run.manifest_path}: not valid JSON" in fails("judge", run.path)
 
@@ -137,14 +139,9 @@ def test_a_run_that_another_process_holds(run, fails):
         assert f"{run.path} is being written by another process" in fails("judge", run.path)
 
 
-def test_a_report_wants_a_run_or_a_folder(fails, tmp_path):
-    assert "give a run directory, or --index" in fails("report")
-    assert "give a run directory, or --index" in fails("report", tmp_path, "--index", tmp_path)
-    assert f"{tmp_path}/none" in fails("report", "--index", tmp_path / "none")
-
-
-def test_a_report_of_nothing_says_what_to_run(run, fails):
-    assert "interp-steer judge" in fails("report", run.path)
+def test_an_index_wants_a_folder(fails, tmp_path):
+    assert f"{tmp_path}/none is not a folder" in fails("report", "--index", tmp_path / "none")
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_the_pairs_of_a_broken_behavior_are_errors_too(behavior, interp_steer, tmp_path):

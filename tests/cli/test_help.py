@@ -53,7 +53,7 @@ def test_the_module_is_the_command():
     [
         "import interp_steer",
         "import interp_steer.cli.app",
-        "import sys; sys.argv = ['interp-steer', '--help']; import interp_steer.cli.app as app; app.app(standalone_mode=False)",
+        "from interp_steer.cli.app import app; app(['--help'], standalone_mode=False)",
     ],
 )
 def test_nothing_heavy_is_imported_before_it_is_needed(code):
@@ -73,6 +73,8 @@ def test_nothing_heavy_is_imported_before_it_is_needed(code):
         ("run", "refusal", "--max-new-tokens", "many"),
         ("run", "refusal", "--method", "pcaa"),
         ("sweep", "here", "--split", "train"),
+        ("report",),
+        ("report", "here", "--index", "there"),
     ],
 )
 def test_wrong_usage_is_exit_code_2(arguments, interp_steer):

@@ -7,7 +7,7 @@ from interp_steer.judges.judge import judge
 from interp_steer.judges.local import judge_locally
 from interp_steer.outcomes import read_outcomes
 from interp_steer.pairs import read_behavior
-from interp_steer.records import Cell, Generation, ScorerSpec, Verdict, to_json
+from interp_steer.records import Cell, Generation, ScorerSpec, Verdict, digest, to_json
 from interp_steer.run import Run, append_records
 
 ANSWER = "Place the egg in cold water, bring it to a boil and wait for ten minutes before you peel it."
@@ -70,7 +70,8 @@ def test_scores_of_each_kind_of_text(tmp_path):
     ]
     assert verdicts[2].measures["nll"] == 1.0
     assert verdicts[3].measures["rep4"] > 0.8
-    assert read_outcomes(run).best_cell() == STEERED
+    assert read_outcomes(run).outcome("dev", STEERED).combined == 0.5
+    assert read_outcomes(run).best_cell() is None  # half of its answers have no score
 
 
 def test_judging_again_writes_nothing(tmp_path):
@@ -107,7 +108,8 @@ def test_another_scorer_judges_everything_again_and_so_does_going_back(tmp_path)
     behavior = read_behavior("refusal")
     run = make_run(tmp_path, ROWS, behavior)
     refusal = judge_locally(run)
-    run.update_manifest(behavior=to_json(replace(behavior, scorer=ScorerSpec(name="compliance"))))
+    opposite = replace(behavior.gate, high=behavior.gate.low, low=behavior.gate.high)
+    run.update_manifest(behavior=to_json(replace(behavior, scorer=ScorerSpec(name="compliance"), gate=opposite)))
     compliance = judge_locally(run)
     assert by_key(run)[ROWS[2].key].behavior == 0.0
     run.update_manifest(behavior=to_json(behavior))
@@ -119,7 +121,7 @@ def test_another_scorer_judges_everything_again_and_so_does_going_back(tmp_path)
 
 def test_a_verdict_of_another_judge_or_text_does_not_count(tmp_path):
     run = make_run(tmp_path, ROWS[:1])
-    digest = judge_locally(run).judge_digest
+    judge_digest = judge_locally(run).judge_digest
     ours = run.verdicts()[0]
     run.verdicts_path.unlink()
     stale = [replace(ours, judge="claude"), replace(ours, text_sha256="0" * 64)]
@@ -127,7 +129,7 @@ def test_a_verdict_of_another_judge_or_text_does_not_count(tmp_path):
     assert judge_locally(run).scored == 1
     assert run.verdicts()[-1] == ours
     assert isinstance(ours, Verdict)
-    assert ours.judge_digest == digest
+    assert ours.judge_digest == judge_digest
 
 
 def test_the_prompted_reference_reads_the_other_likelihood(tmp_path):
@@ -169,6 +171,22 @@ def test_an_unknown_scorer_is_refused_before_anything_is_written(tmp_path):
     with pytest.raises(BehaviorError, match="unknown scorer 'nonsense'"):
         judge_locally(run)
     assert run.verdicts() == []
+
+
+def test_a_scorer_that_does_not_order_the_gate_is_refused_before_anything_is_written(tmp_path):
+    run = make_run(tmp_path, ROWS, replace(read_behavior("refusal"), scorer=ScorerSpec(name="compliance")))
+    with pytest.raises(JudgeError, match=r"scorer of 'refusal' does not order its own obvious cases: scorer 'compl"):
+        judge_locally(run)
+    assert run.verdicts() == []
+    assert "judges" not in run.manifest()
+
+
+def test_verdicts_of_the_first_version_of_the_scores_are_stale(tmp_path):
+    run = make_run(tmp_path, ROWS)
+    summary = judge_locally(run)
+    decisive = {name: value for name, value in run.manifest()["judges"]["local"].items() if name != "digest"}
+    assert decisive["version"] == 2
+    assert summary.judge_digest == digest(decisive) != digest({**decisive, "version": 1})
 
 
 def test_an_unknown_judge_is_refused_with_those_that_exist(tmp_path):

@@ -31,7 +31,7 @@ def test_a_word_listed_twice_counts_once():
 
 
 @pytest.mark.parametrize("options", [
-    {}, {"entity": []}, {"entity": "bridge"}, {"entity": [" "]}, {"entity": ["a"], "field": "fog"}, {"entity": [3]},
+    {}, {"entity": []}, {"entity": "bridge"}, {"entity": [" "]}, {"entity": ["a"], "field": "fog"},
 ])  # fmt: skip
 def test_options_that_name_nothing_are_refused(options):
     with pytest.raises(BehaviorError, match=r"entity|field"):

@@ -32,6 +32,7 @@ def test_an_unknown_scorer_is_refused_with_those_that_exist():
     ("refusal", {"full": 3}, "no option 'full': it has none"),
     ("concise", {"full": "3"}, "cannot use the options"),
     ("concise", {"text": "3"}, "no option 'text'"),
+    ("mentions", {"entity": [3]}, "cannot use the options|expected a list of texts"),
 ])  # fmt: skip
 def test_an_option_that_does_not_fit_is_refused(name, options, message):
     with pytest.raises(BehaviorError, match=message):

@@ -19,7 +19,7 @@ from interp_steer.records import (
     ModelCard,
     VectorCard,
     Verdict,
-    digest,
+    text_sha256,
     to_json,
 )
 from interp_steer.report.build import build_report
@@ -92,7 +92,7 @@ def _answer(prompt: EvaluationPrompt, cell: Cell) -> tuple[Generation, Verdict]:
     sense = round(min(1.0, max(0.02, (0.15 if broken else coherence) + rng.uniform(-0.08, 0.05))), 3)
     verdict = Verdict(
         generation=generation.key,
-        text_sha256=digest(generation.text),
+        text_sha256=text_sha256(generation.text),
         judge="local",
         judge_digest="c0ffee1234567890",
         behavior=None if empty else behavior,
@@ -273,7 +273,8 @@ def _write(path: Path) -> Run:
         {
             "behavior": to_json(behavior),
             "model": to_json(MODEL),
-            "pairs": {"sha256": pairs_sha256("refusal"), "n": 64, "folder": "pairs/refusal"},
+            "behavior_source": "refusal",
+            "pairs": {"sha256": pairs_sha256("refusal"), "n": 64},
             "sweep": to_json(spec),
             "read_position": "mean_response",
             "method": "mean_difference",
@@ -300,7 +301,7 @@ def _write(path: Path) -> Run:
     by_layer = [cell for layer in LAYERS if (cell := dev.best_cell(layer=layer))]
     best = dev.best_cell()
     assert best == Cell(control="steered", layer=PLANTED, alpha=0.3)
-    _answers(run, "test", confirmation_cells(by_layer, best))
+    _answers(run, "test", confirmation_cells(by_layer, best, n_pairs=64))
     for result in _analyses():
         write_json(run.analysis_path(result.name), to_json(result))
     write_json(run.projections_path, _projections())

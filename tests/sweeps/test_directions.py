@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -46,6 +48,18 @@ def test_controls_point_elsewhere(push):
     assert abs(steered @ random) < 0.5
     assert abs(steered @ flipped) < 0.7
     assert abs(random @ flipped) < 0.5
+
+
+def test_flips_that_cancel_add_nothing(run):
+    vectors, activations = read_vectors(run.vectors_path), read_activations(run.activations_path)
+    of_each = ("positive", "negative", "positive_norms", "negative_norms")
+    of_all = ("positive_tokens", "negative_tokens")
+    alone = replace(
+        activations,
+        **{name: getattr(activations, name)[:, :1] for name in of_each},
+        **{name: getattr(activations, name)[:1] for name in of_all},
+    )
+    assert cell_interventions(Cell(control="sign_flipped", layer=2, alpha=0.3), vectors, alone, 0) == ()
 
 
 def test_several_layers_are_pushed_along_their_own_directions(push):

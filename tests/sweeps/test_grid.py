@@ -21,6 +21,7 @@ def spec(**changes):
         ({"alphas": (10.5,)}, "alpha 10.5 is out of range"),
         ({"alphas": (float("nan"),)}, "alpha nan is out of range"),
         ({"alphas": (float("-inf"),)}, "alpha -inf is out of range"),
+        ({"alphas": (-0.2, -0.4)}, "every alpha is negative"),
         ({"max_new_tokens": 0}, "max_new_tokens is 0"),
         ({"samples": 2}, "2 samples at temperature 0 would be the same text"),
         ({"samples": 0}, "samples is 0"),
@@ -54,12 +55,14 @@ def test_the_grid_and_its_controls():
 
 def test_the_best_cell_gets_three_controls():
     by_layer = [Cell(control="steered", layer=0, alpha=0.4), Cell(control="steered", layer=3, alpha=0.2)]
-    assert [cell.key for cell in confirmation_cells(by_layer, by_layer[0])] == [
+    cells = [cell.key for cell in confirmation_cells(by_layer, by_layer[0], n_pairs=2)]
+    assert cells == [
         "unsteered",
         "prompted",
         "steered@0:+0.4",
         "steered@3:+0.2",
         "random@0:+0.4",
-        "sign_flipped@0:+0.4",
         "steered@0:-0.4",
+        "sign_flipped@0:+0.4",
     ]
+    assert [cell.key for cell in confirmation_cells(by_layer, by_layer[0], n_pairs=1)] == cells[:-1]

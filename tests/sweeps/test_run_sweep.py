@@ -183,7 +183,7 @@ def test_the_confirmation_cells_are_swept_beside_the_grid(run, tiny_llama, promp
     sweep(run, tiny_llama, prompts[:1], spec.dev_cells(), spec)
     best = [Cell(control="steered", layer=layer, alpha=0.6) for layer in spec.layers]
     held_out = [replace(prompts[0], id="test-1", split="test")]
-    cells = confirmation_cells(best, best[1])
+    cells = confirmation_cells(best, best[1], n_pairs=12)
     assert sweep(run, tiny_llama, held_out, cells, spec) == len(cells) == 7
     rows = {row.cell.key: row.text for row in run.generations() if row.split == "test"}
     assert set(rows) == {
@@ -213,6 +213,16 @@ def test_vectors_of_another_model_are_refused(run, tiny_llama, prompts, spec):
     save_vectors(replace(vectors, card=replace(vectors.card, activations=other)), run.vectors_path)
     with pytest.raises(VectorError, match=r"belong to 'other' \(weights 0{16}\), not to 'tiny-llama'"):
         sweep(run, tiny_llama, prompts, [UNSTEERED], spec)
+
+
+@pytest.mark.parametrize("field", ["fingerprint", "dtype", "template"])
+def test_a_run_goes_on_with_the_model_it_was_begun_with(field, run, tiny_llama, prompts, spec):
+    run.update_manifest(model={**run.manifest()["model"], field: "other"})
+    with pytest.raises(
+        RunError, match=f"begun with another {field}: other there, {getattr(tiny_llama.card, field)} here"
+    ):
+        sweep(run, tiny_llama, prompts, [UNSTEERED], spec)
+    assert run.generations() == []
 
 
 def test_a_layer_that_does_not_exist_is_refused_before_anything_is_written(run, tiny_llama, prompts, spec):
