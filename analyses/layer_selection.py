@@ -59,7 +59,7 @@ def layer_selection(run: Run) -> AnalysisResult:
             "One behavior on one model: a heuristic that wins here has won once.",
             "The best layer is the largest of noisy means; differences within the intervals mean nothing.",
             "Neighboring layers are alike, so rank correlations rest on fewer layers than they count.",
-            *(() if truth.split == "test" else ("There are no test rows: truth and choice share the dev prompts.",)),
+            *(() if truth.split == "test" else ("Test rows are missing: truth and choice share the dev prompts.",)),
         ),
         tables=(
             _effects_table(effects, truth),

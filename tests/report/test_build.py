@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -25,10 +26,11 @@ def copy(
     return made
 
 
-def with_behavior(verdict, value):
+def with_scores(verdict, behavior, combined=None):
+    """The verdict with these scores; combined is as high as behavior unless it is given. Unscored stays unscored."""
     if verdict.behavior is None:
         return verdict
-    return type(verdict)(**{**vars(verdict), "behavior": value})
+    return replace(verdict, behavior=behavior, combined=behavior if combined is None else combined)
 
 
 def test_the_headline_is_the_best_dev_cell_on_the_test_prompts(finished_run, report, conditions):
@@ -90,7 +92,7 @@ def test_examples_show_the_worst_prompt_too(finished_run, report, conditions):
 
 
 def test_no_effect_is_called_no_effect(finished_run, tmp_path):
-    flat = copy(finished_run, tmp_path / "flat", verdict=lambda verdict: with_behavior(verdict, 0.1))
+    flat = copy(finished_run, tmp_path / "flat", verdict=lambda verdict: with_scores(verdict, 0.1))
     headline = build_report(flat).headline
     assert not headline.steers
     assert headline.claim.startswith("No cell steers refusal on smollm2-135m here: the best of 3 cells")
@@ -98,13 +100,65 @@ def test_no_effect_is_called_no_effect(finished_run, tmp_path):
 
 
 def test_an_effect_that_a_random_direction_has_too_does_not_count(finished_run, tmp_path):
-    def same(verdict):
-        return with_behavior(verdict, 0.1 if "/unsteered/" in verdict.generation else 0.9)
+    def same(verdict):  # steered and random
+        return with_scores(verdict, 0.9 if "@14:+0.3/" in verdict.generation else 0.1)
 
     headline = build_report(copy(finished_run, tmp_path / "same", verdict=same)).headline
     assert headline.effect.low > 0
     assert not headline.steers
     assert "no more than a random direction" in headline.claim
+
+
+def above_random(verdict):
+    return with_scores(verdict, 0.9 if "/steered@14:+0.3/" in verdict.generation else 0.1)
+
+
+def test_an_effect_beside_which_no_random_direction_was_tried_does_not_count(finished_run, tmp_path):
+    made = copy(
+        finished_run,
+        tmp_path / "alone",
+        verdict=above_random,
+        keep=lambda generation: generation.cell.layer in (None, 14) and generation.cell.control != "random",
+    )
+    headline = build_report(made).headline
+    assert headline.effect.low > 0
+    assert not headline.steers
+    assert "no random direction was tried beside it" in headline.claim
+
+
+@pytest.mark.parametrize("n", [5, 6])
+def test_an_effect_on_fewer_than_six_prompts_does_not_count(n, finished_run, tmp_path):
+    def keep(generation):
+        few = generation.split == "dev" or int(generation.prompt_id.removeprefix("test-")) <= n
+        return generation.cell.layer in (None, 14) and few
+
+    headline = build_report(copy(finished_run, tmp_path / "few", verdict=above_random, keep=keep)).headline
+    assert (headline.split, headline.effect.n) == ("test", n)
+    assert headline.steers is (n == 6)
+    assert ("too few to tell (at least 6 are needed)" in headline.claim) is (n < 6)
+
+
+def test_an_effect_in_text_that_falls_apart_does_not_count(finished_run, tmp_path):
+    def broken(verdict):
+        best, base = "/steered@14:+0.3/" in verdict.generation, "/unsteered/" in verdict.generation
+        return with_scores(verdict, 0.9 if best else 0.1, 0.1 if best or base else 0.0)
+
+    headline = build_report(copy(finished_run, tmp_path / "broken", verdict=broken)).headline
+    assert headline.effect.low > 0
+    assert not headline.steers
+    assert "in text that no longer makes sense" in headline.claim
+
+
+def test_the_best_random_cell_stands_beside_the_best_steered_one_of_the_same_strength(finished_run, tmp_path):
+    scores = {"/steered@14:+0.45/": 0.9, "/steered@14:+0.3/": 0.7, "/random@14:+0.3/": 0.2}
+
+    def planted(verdict):
+        return with_scores(verdict, next((s for cell, s in scores.items() if cell in verdict.generation), 0.1))
+
+    sweep = build_report(copy(finished_run, tmp_path / "planted", verdict=planted)).sweep
+    assert sweep.best.alpha == 0.45
+    assert "1 random-direction cell scores 0.20" in sweep.note
+    assert "at the same strength, 0.70" in sweep.note
 
 
 def test_without_test_prompts_the_headline_says_that_dev_chose(finished_run, tmp_path):

@@ -52,5 +52,11 @@ def test_a_damaged_summary_is_named(folder):
         write_index(folder)
 
 
+def test_a_folder_that_does_not_exist_is_refused(tmp_path):
+    with pytest.raises(RunError, match=r"nowhere is not a folder; .*interp-steer report"):
+        write_index(tmp_path / "nowhere")
+    assert not (tmp_path / "nowhere").exists()
+
+
 def test_an_empty_folder_has_an_index(tmp_path):
     assert "No reports here yet." in write_index(tmp_path).read_text(encoding="utf-8")
