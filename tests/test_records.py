@@ -3,7 +3,7 @@ import json
 from dataclasses import FrozenInstanceError
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
@@ -166,6 +166,7 @@ values = st.recursive(
 )
 
 
+@settings(deadline=None)
 @given(st.dictionaries(st.text(), values))
 def test_a_digest_does_not_depend_on_the_order_of_keys(data):
     assert digest(data) == digest(dict(reversed(data.items())))

@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats as scipy_stats
 
@@ -34,6 +34,7 @@ def test_the_interval_leans_with_skewed_differences(n):
         assert low + 0.02 < ours.low < ours.mean < high + 0.02 < ours.high
 
 
+@settings(deadline=None)
 @given(some_numbers)
 def test_the_bootstrap_stays_within_the_differences_and_around_their_mean(differences):
     found = paired_bootstrap(differences, resamples=200)
