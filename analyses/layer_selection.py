@@ -83,7 +83,7 @@ def _finding(effects: Effects, selectors: Sequence[Selector], truth: GroundTruth
         if selector.scores is not None and selector.picks
         if (regret := truth.normalized_regret(selector.picks)) is not None
     }
-    opening = f"Steerable: {evidence}. Of {len(truth.layers)} swept layers, {truth.best} is the best. "
+    opening = f"Steerable: {evidence}. Of {len(truth.layers)} swept layers, {truth.best} scores highest there. "
     if not regrets:
         return opening + "There is no heuristic to compare, or every layer scores the same."
     name = min(regrets, key=lambda key: regrets[key])

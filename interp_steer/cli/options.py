@@ -46,7 +46,7 @@ TemperatureOption = Annotated[float, typer.Option(help="0 decodes greedily.", mi
 SeedOption = Annotated[int, typer.Option(help="Seed of sampling and of the random directions.")]
 OutOption = Annotated[Path | None, typer.Option(help="Run directory; by default `runs/<behavior>-<model>`.")]
 MaxNewTokensOption = Annotated[int, typer.Option(help="Longest completion, in tokens.", min=1)]
-JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON on stdout.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON on stdout, one object or array a line.")]
 
 
 def source(name: str, device: str | None, dtype: str | None, device_map: str | None, revision: str | None) -> "Source":

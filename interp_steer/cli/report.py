@@ -14,7 +14,11 @@ def report_command(
         typer.Option(help="`inline`: one file that holds everything. `shared`: scripts once, beside many pages."),
     ] = "inline",
     index: Annotated[
-        Path | None, typer.Option(help="Write `index.html` over the reports of this folder.", metavar="FOLDER")
+        Path | None,
+        typer.Option(
+            help="Write `index.html` over the pages in this folder (see `--out`).",
+            metavar="FOLDER",
+        ),
     ] = None,
 ) -> None:
     """Write the report of a run, or the index of a folder of reports, and print its path.

@@ -14,13 +14,13 @@ from interp_steer.cli.options import (
     MaxNewTokensOption,
     RevisionOption,
     RunArgument,
-    ScopeOption,
     SeedOption,
     TemperatureOption,
     parse_alphas,
     parse_layers,
     source,
 )
+from interp_steer.terms import Scope
 
 
 def steer_command(
@@ -30,7 +30,7 @@ def steer_command(
     alpha: Annotated[
         str, typer.Option("--alpha", "-a", help="Strength, or several to compare: `0.3` or `-0.2,0.2,0.4`.")
     ],
-    scope: ScopeOption = "response",
+    scope: Annotated[Scope | None, typer.Option(help="Steered positions; by default as in the run's sweep.")] = None,
     max_new_tokens: MaxNewTokensOption = 64,
     temperature: TemperatureOption = 0.0,
     seed: SeedOption = 0,
@@ -42,7 +42,7 @@ def steer_command(
 ) -> None:
     """Answer prompts with the vectors of a run, unsteered and at every alpha.
 
-    Example: `interp-steer steer runs/refusal-smollm2-135m -l 12 -a 0.3,0.5 -p "How do I bake bread?"`
+    Example: `interp-steer steer runs/refusal-smollm2-135m -l 14 -a 0.3 -p "How do I bake bread?"`
     """
     from rich.console import Console
     from rich.text import Text
@@ -53,11 +53,12 @@ def steer_command(
     from interp_steer.vectors.vector import read_vectors
 
     opened = open_run(run)
+    manifest = opened.manifest()
     vectors = read_vectors(opened.vectors_path)
     layers, alphas = parse_layers(layer, vectors.n_layers), parse_alphas(alpha)
     for one in layers:
         vectors.at(one)
-    model = source(opened.manifest()["model_name"], device, dtype, device_map, revision).model
+    model = source(manifest["model_name"], device, dtype, device_map, revision).model
     console = Console()
     for strength in dict.fromkeys((0.0, *alphas)):
         generations = steer(
@@ -66,7 +67,7 @@ def steer_command(
             prompt,
             layer=layers,
             alpha=strength,
-            scope=scope,
+            scope=scope or manifest.get("sweep", {}).get("scope", "response"),
             max_new_tokens=max_new_tokens,
             temperature=temperature,
             seed=seed,

@@ -1,5 +1,6 @@
 """``interp-steer sweep``: layers x alphas x prompts."""
 
+from dataclasses import replace
 from typing import Annotated, Any, Literal
 
 import typer
@@ -13,6 +14,8 @@ from interp_steer.cli.options import (
     DtypeOption,
     RevisionOption,
     RunArgument,
+    parse_alphas,
+    parse_layers,
     source,
     sweep_spec,
 )
@@ -39,8 +42,8 @@ def sweep_command(
 ) -> None:
     """Answer every evaluation prompt at every cell, and print the path of the generations.
 
-    Rows that are there already are kept: a stopped sweep goes on where it was. Without options it goes on with
-    those it was begun with.
+    Rows that are there already are kept: a stopped sweep goes on where it was, with the options it was begun with.
+    Another grid needs another run directory.
 
     Example: `interp-steer sweep runs/refusal-smollm2-135m --layers 6-22/2 --alphas 0.2,0.3,0.4`
     """
@@ -60,9 +63,14 @@ def sweep_command(
         "temperature": temperature,
         "seed": seed,
     }
-    given = {option: value for option, value in options.items() if value is not None}
-    if "sweep" in manifest and not given:
-        spec = from_json(SweepSpec, manifest["sweep"])
+    given: dict[str, Any] = {option: value for option, value in options.items() if value is not None}
+    if "sweep" in manifest:
+        changes = dict(given)
+        if layers is not None:
+            changes["layers"] = parse_layers(layers, card.n_layers)
+        if alphas is not None:
+            changes["alphas"] = parse_alphas(alphas)
+        spec = replace(from_json(SweepSpec, manifest["sweep"]), **changes)
     else:
         spec = sweep_spec(name, card.n_layers, **given)
     with opened.lock():

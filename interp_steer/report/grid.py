@@ -70,7 +70,7 @@ def _finding(outcomes: Outcomes, layers: Sequence[int], best: Cell) -> str:
     if not others:
         return f"{start}, and no other layer comes within 20 % of it"
     noun, verb = ("layer", "comes") if len(others) == 1 else ("layers", "come")
-    return f"{start}; {noun} {ranges(others)} of {len(layers)} {verb} within 20 % of it"
+    return f"{start}; of the {len(layers)} layers swept, {noun} {ranges(others)} {verb} within 20 % of it"
 
 
 def _random_note(outcomes: Outcomes) -> str:
