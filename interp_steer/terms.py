@@ -8,7 +8,6 @@ Scope = Literal["response", "all", "generated"]
 ReadPosition = Literal["mean_response", "last_response", "first_k", "last_prompt"]
 Method = Literal["mean_difference", "pca", "pca_centered"]
 
-CONTROLS: tuple[Control, ...] = get_args(Control)
 SCOPES: tuple[Scope, ...] = get_args(Scope)
 READ_POSITIONS: tuple[ReadPosition, ...] = get_args(ReadPosition)
 METHODS: tuple[Method, ...] = get_args(Method)
