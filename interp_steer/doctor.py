@@ -14,9 +14,10 @@ from torch import Tensor
 from interp_steer.batches import pad
 from interp_steer.errors import TemplateError
 from interp_steer.model.protocol import Model
-from interp_steer.steering.decode import DecodeRow, DecodeSettings, decode
+from interp_steer.steering.decode import decode
 from interp_steer.steering.hooks import BatchSteering
 from interp_steer.steering.intervention import Intervention
+from interp_steer.steering.rows import DecodeRow, DecodeSettings
 from interp_steer.steering.scope import prompt_positions
 from interp_steer.vectors.controls import random_direction
 
@@ -113,8 +114,9 @@ def _push(model: Model, alpha: float) -> Intervention:
 
 def _steered_logits(model: Model, alpha: float) -> Float[Tensor, "row vocab"]:
     ids, mask = pad([model.chat.prompt_ids(SHORT), model.chat.prompt_ids(LONG)], "left")
-    steering = BatchSteering([[_push(model, alpha)]] * 2, model.device)
-    steering.positions = prompt_positions(mask.to(model.device), "response")
+    rows = [(_push(model, alpha),)] * 2
+    steering = BatchSteering(rows, model.device)
+    steering.assign(rows, prompt_positions(mask.to(model.device), "response"))
     with model.hooks(steering.functions()):
         return _logits(model, ids, mask)
 
@@ -141,9 +143,9 @@ def _cached(model: Model) -> tuple[bool, str]:
     worst = 0.0
     for prompt, completion in zip(prompts, completions, strict=True):
         ids, mask = pad([(*prompt, *completion.ids)], "left")
-        steering = BatchSteering([[push]], model.device)
-        steering.positions = torch.zeros(ids.shape, dtype=torch.bool, device=model.device)
-        steering.positions[:, len(prompt) - 1 :] = True
+        positions = torch.arange(ids.shape[1], device=model.device).unsqueeze(0) >= len(prompt) - 1
+        steering = BatchSteering([(push,)], model.device)
+        steering.assign([(push,)], positions)
         with model.hooks(steering.functions()):
             logits = model.forward(ids.to(model.device), mask.to(model.device), logits="all").logits
         if logits is None:

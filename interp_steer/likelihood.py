@@ -8,7 +8,7 @@ from torch import Tensor
 
 from interp_steer.batches import pad
 from interp_steer.model.protocol import Model
-from interp_steer.steering.decode import tiled_prefix
+from interp_steer.steering.prefixes import tiled_prefix
 
 LOGITS_PER_BATCH = 2**26
 
@@ -46,11 +46,11 @@ def mean_nll(
 def _batch_nll(
     model: Model, prompts: Sequence[tuple[int, ...]], texts: Sequence[tuple[int, ...]]
 ) -> Float[Tensor, " row"]:
-    prefix = tiled_prefix(model, prompts)
+    cache, prefix_mask = tiled_prefix(model, prompts)
     read = [(prompt[-1], *text[:-1]) for prompt, text in zip(prompts, texts, strict=True)]
     input_ids, mask = (part.to(model.device) for part in pad(read, "right"))
     targets = pad(texts, "right")[0].to(model.device)
-    output = model.forward(input_ids, torch.cat([prefix.mask, mask], dim=1), logits="all", cache=prefix.cache)
+    output = model.forward(input_ids, torch.cat([prefix_mask, mask], dim=1), logits="all", cache=cache)
     if output.logits is None:
         raise AssertionError("scoring asked for logits and got none")
     logits = output.logits.float()

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from interp_steer.analysis import analyze
 from interp_steer.pairs import read_behavior
@@ -20,6 +21,9 @@ from interp_steer.stages import (
 from interp_steer.sweeps.grid import SweepSpec
 from interp_steer.terms import Method, ReadPosition
 
+if TYPE_CHECKING:
+    from interp_steer.sweeps.answers import Engine
+
 
 def run_behavior(
     behavior: str | Path,
@@ -30,7 +34,7 @@ def run_behavior(
     method: Method = "mean_difference",
     read_position: ReadPosition = "mean_response",
     first_k: int = 5,
-    batch_size: int = 64,
+    engine: "Callable[[], Engine] | None" = None,
     judge_name: str = "local",
 ) -> Run:
     """Run every stage that is not done yet, and write the report.
@@ -43,7 +47,7 @@ def run_behavior(
         method: How differences become a vector.
         read_position: Where responses are read.
         first_k: Number of response tokens of the read position ``first_k``.
-        batch_size: Rows decoded together.
+        engine: Starts what answers the sweep; by default the model, in this process.
         judge_name: Which judge scores the generations.
 
     Returns:
@@ -54,14 +58,15 @@ def run_behavior(
     """
     read_behavior(behavior)
     run = Run(Path(out))
+    start = engine or source.engine
     with run.lock():
         begin_run(run.path, behavior, source.name)
         extract_stage(run, behavior, source, read_position=read_position, first_k=first_k)
         fit_stage(run, method=method)
         wanted = spec(run.model_card().n_layers)
-        sweep_stage(run, behavior, source, wanted, split="dev", batch_size=batch_size)
+        sweep_stage(run, behavior, start, wanted, split="dev")
         judge_stage(run, judge_name)
-        sweep_stage(run, behavior, source, wanted, split="test", batch_size=batch_size)
+        sweep_stage(run, behavior, start, wanted, split="test")
         judge_stage(run, judge_name)
         project_stage(run, behavior, source)
         with timed(run, "analyze"):

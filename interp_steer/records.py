@@ -9,7 +9,7 @@ from typing import Any, Literal, TypeVar, cast
 
 from pydantic import ConfigDict, TypeAdapter
 
-from interp_steer.terms import Control, Method, ReadPosition, Split
+from interp_steer.terms import Control, Finish, Method, ReadPosition, Split
 
 
 def digest(value: Any) -> str:
@@ -202,7 +202,7 @@ class Generation:
         sample: Index of the random sample; 0 for greedy decoding.
         text: The completion, special tokens removed.
         n_tokens: Generated tokens, the end-of-turn token included.
-        finish: ``eos`` or ``length``.
+        finish: ``eos``, ``length``, or ``loop`` where the text repeated itself without end.
         nll: Mean negative log-likelihood (nats per token) of the completion under the unsteered
             model given the plain prompt; None for an empty completion.
         nll_prompted: The same given the system prompt that asks for the behavior.
@@ -216,7 +216,7 @@ class Generation:
     sample: int
     text: str
     n_tokens: int
-    finish: Literal["eos", "length"]
+    finish: Finish
     nll: float | None = None
     nll_prompted: float | None = None
 

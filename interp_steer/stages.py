@@ -5,9 +5,9 @@ The model is loaded at the first stage that needs it, so a finished run costs no
 
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cached_property
 from hashlib import sha256
@@ -30,6 +30,7 @@ from interp_steer.vectors.vector import read_vectors, save_vectors
 
 if TYPE_CHECKING:
     from interp_steer.model.protocol import Model
+    from interp_steer.sweeps.answers import Engine
 
 VERSIONED = ("interp-steer", "numpy", "torch", "transformers", "transformer-lens", "scikit-learn")
 
@@ -41,15 +42,23 @@ class Source:
     Attributes:
         name: Name for the manifest, before anything is loaded.
         load: Loads it.
+        options: Keyword arguments with which ``load_model`` loads it, in this process or another.
     """
 
     name: str
     load: "Callable[[], Model]"
+    options: Mapping[str, str | None] = field(default_factory=dict)
 
     @cached_property
     def model(self) -> "Model":
         """The model itself."""
         return self.load()
+
+    def engine(self, batch_size: int | None = None) -> "Engine":
+        """Return the default engine: this model, in this process."""
+        from interp_steer.sweeps.answers import LocalEngine
+
+        return LocalEngine(self.model, batch_size=batch_size)
 
 
 FORMAT = 1
@@ -186,9 +195,16 @@ def fit_stage(run: Run, *, method: Method) -> None:
 
 
 def sweep_stage(
-    run: Run, behavior: str | Path, source: Source, spec: SweepSpec, *, split: Split, batch_size: int = 64
+    run: Run, behavior: str | Path, engine: "Callable[[], Engine]", spec: SweepSpec, *, split: Split
 ) -> None:
     """Generate what is missing of one split: the whole grid on ``dev``, the chosen cells on ``test``.
+
+    Args:
+        run: The run directory.
+        behavior: Name or folder of the behavior.
+        engine: Starts what answers, with the model in it; not called where nothing is missing.
+        spec: What the sweep covers.
+        split: Which prompts.
 
     Raises:
         RunError: If ``dev`` was not judged before ``test``, or the run holds another sweep.
@@ -204,9 +220,9 @@ def sweep_stage(
     from interp_steer.sweeps.run_sweep import sweep
 
     with timed(run, "load model"):
-        model = source.model
+        started = engine()
     with timed(run, f"sweep {split}"):
-        sweep(run, model, prompts, cells, spec, batch_size=batch_size)
+        sweep(run, started, prompts, cells, spec)
 
 
 def missing(run: Run, prompts: Sequence[EvaluationPrompt], cells: Sequence[Cell], spec: SweepSpec) -> int:

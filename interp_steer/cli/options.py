@@ -1,7 +1,8 @@
 """Options that several commands share, and how lists of layers and alphas are written."""
 
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -12,6 +13,7 @@ if TYPE_CHECKING:
     from interp_steer.model.protocol import Model
     from interp_steer.run import Run
     from interp_steer.stages import Source
+    from interp_steer.sweeps.answers import Engine
     from interp_steer.sweeps.grid import SweepSpec
 
 UNSCORED = 3
@@ -41,7 +43,16 @@ MethodOption = Annotated[Method, typer.Option(help="How differences become a vec
 UsePcaOption = Annotated[bool, typer.Option("--use-pca", help="Short for `--method pca`.")]
 ReadPositionOption = Annotated[ReadPosition, typer.Option(help="Which tokens of a pair are pooled.")]
 FirstKOption = Annotated[int, typer.Option(help="Number of response tokens of `first_k`.", min=1)]
-BatchSizeOption = Annotated[int, typer.Option(help="Rows decoded together.", min=1)]
+BatchSizeOption = Annotated[
+    int | None, typer.Option(help="Rows decoded together; by default what memory allows.", min=1)
+]
+EngineOption = Annotated[
+    Literal["local", "ray"],
+    typer.Option(help="`local`: this process. `ray`: a model on every GPU (or node) of a Ray cluster, extra `ray`."),
+]
+AddressOption = Annotated[
+    str | None, typer.Option(help="Ray cluster to join, e.g. `auto` or `host:6379`; by default this machine.")
+]
 TemperatureOption = Annotated[float, typer.Option(help="0 decodes greedily.", min=0)]
 SeedOption = Annotated[int, typer.Option(help="Seed of sampling and of the random directions.")]
 OutOption = Annotated[Path | None, typer.Option(help="Run directory; by default `runs/<behavior>-<model>`.")]
@@ -53,12 +64,29 @@ def source(name: str, device: str | None, dtype: str | None, device_map: str | N
     """Return a model that is loaded when a stage first needs it."""
     from interp_steer.stages import Source
 
+    options = {"device": device, "dtype": dtype, "device_map": device_map, "revision": revision}
+
     def load() -> "Model":
         from interp_steer.model.load import load_model
 
-        return load_model(name, device=device, dtype=dtype, device_map=device_map, revision=revision)
+        return load_model(name, **options)
 
-    return Source(name=name, load=load)
+    return Source(name=name, load=load, options=options)
+
+
+def engine_starter(
+    engine: Literal["local", "ray"], model: "Source", *, batch_size: int | None, address: str | None
+) -> "Callable[[], Engine]":
+    """Return what starts the engine of ``--engine`` when a sweep first needs it."""
+    if engine == "local":
+        return lambda: model.engine(batch_size)
+
+    def start() -> "Engine":
+        from interp_steer.sweeps.ray_engine import RayEngine
+
+        return RayEngine(model.name, model.options, address=address, batch_size=batch_size)
+
+    return start
 
 
 def parse_layers(text: str, n_layers: int) -> tuple[int, ...]:

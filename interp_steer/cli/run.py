@@ -5,12 +5,14 @@ from typing import Annotated
 import typer
 
 from interp_steer.cli.options import (
+    AddressOption,
     AlphasOption,
     BatchSizeOption,
     BehaviorArgument,
     DeviceMapOption,
     DeviceOption,
     DtypeOption,
+    EngineOption,
     FirstKOption,
     LayersOption,
     MaxNewTokensOption,
@@ -24,6 +26,7 @@ from interp_steer.cli.options import (
     TemperatureOption,
     UsePcaOption,
     default_out,
+    engine_starter,
     exit_if_unscored,
     source,
     sweep_spec,
@@ -46,7 +49,9 @@ def run_command(
     use_pca: UsePcaOption = False,
     read_position: ReadPositionOption = "mean_response",
     first_k: FirstKOption = 5,
-    batch_size: BatchSizeOption = 64,
+    batch_size: BatchSizeOption = None,
+    engine: EngineOption = "local",
+    address: AddressOption = None,
     judge: Annotated[str, typer.Option(help="Who scores the generations: `local`.")] = "local",
     device: DeviceOption = None,
     dtype: DtypeOption = None,
@@ -62,9 +67,10 @@ def run_command(
     """
     from interp_steer.pipeline import run_behavior
 
+    loaded = source(model, device, dtype, device_map, revision)
     run = run_behavior(
         behavior,
-        source(model, device, dtype, device_map, revision),
+        loaded,
         out=out or default_out(behavior, model),
         spec=lambda n_layers: sweep_spec(
             model,
@@ -79,7 +85,7 @@ def run_command(
         method=vector_method(method, use_pca=use_pca),
         read_position=read_position,
         first_k=first_k,
-        batch_size=batch_size,
+        engine=engine_starter(engine, loaded, batch_size=batch_size, address=address),
         judge_name=judge,
     )
     typer.echo(run.report_path.resolve())

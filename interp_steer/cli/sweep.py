@@ -7,13 +7,16 @@ import typer
 
 from interp_steer.cli.options import (
     LAYERS_HELP,
+    AddressOption,
     AlphasOption,
     BatchSizeOption,
     DeviceMapOption,
     DeviceOption,
     DtypeOption,
+    EngineOption,
     RevisionOption,
     RunArgument,
+    engine_starter,
     parse_alphas,
     parse_layers,
     source,
@@ -34,7 +37,9 @@ def sweep_command(
     max_new_tokens: Annotated[int | None, typer.Option(help="Longest completion, in tokens.", min=1)] = None,
     temperature: Annotated[float | None, typer.Option(help="0 decodes greedily.", min=0)] = None,
     seed: Annotated[int | None, typer.Option(help="Seed of sampling and of the random directions.")] = None,
-    batch_size: BatchSizeOption = 64,
+    batch_size: BatchSizeOption = None,
+    engine: EngineOption = "local",
+    address: AddressOption = None,
     device: DeviceOption = None,
     dtype: DtypeOption = None,
     device_map: DeviceMapOption = None,
@@ -75,5 +80,6 @@ def sweep_command(
         spec = sweep_spec(name, card.n_layers, **given)
     with opened.lock():
         loaded = source(name, device, dtype, device_map, revision)
-        sweep_stage(opened, manifest["behavior_source"], loaded, spec, split=split, batch_size=batch_size)
+        start = engine_starter(engine, loaded, batch_size=batch_size, address=address)
+        sweep_stage(opened, manifest["behavior_source"], start, spec, split=split)
     typer.echo(opened.generations_path)

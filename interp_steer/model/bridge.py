@@ -12,13 +12,13 @@ from typing import Any, Literal
 
 import numpy as np
 import torch
-from jaxtyping import Int
+from jaxtyping import Float, Int
 from torch import Tensor
 from transformer_lens.model_bridge import TransformerBridge
-from transformer_lens.model_bridge.generalized_components.attention import AttentionBridge
 
 from interp_steer.errors import HookError, SteeringError
 from interp_steer.model.chat import Chat
+from interp_steer.model.native import NativePasses
 from interp_steer.model.protocol import ForwardOutput, ResidualHook
 from interp_steer.records import ModelCard
 
@@ -43,8 +43,7 @@ class BridgeModel:
         self._bridge = TransformerBridge.boot_transformers(
             name, hf_model=hf_model, tokenizer=_for_transformer_lens(tokenizer, name)
         )
-        _restore_native_attention(hf_model)
-        self._forwards = 0
+        self._passes = NativePasses(hf_model, self._bridge)
         self._chat = Chat(tokenizer)
         self._eos_ids = _eos_ids(hf_model, tokenizer)
         config = hf_model.config
@@ -59,6 +58,7 @@ class BridgeModel:
             layer_types=tuple(getattr(config, "layer_types", None) or ["full_attention"] * n_layers),
             template=self._chat.digest,
         )
+        self._runs = [0] * n_layers
 
     @property
     def card(self) -> ModelCard:
@@ -88,14 +88,18 @@ class BridgeModel:
 
     @property
     def bridge(self) -> TransformerBridge:
-        """The TransformerLens model itself. Attention runs natively: the hook points inside it do not fire."""
+        """The TransformerLens model itself. Attention runs natively: the hook points inside it do not fire.
+
+        The other hook points do, at the price of the bridge's components: without a hook at one of them, a pass
+        runs Hugging Face's own modules, and only the residual stream goes through the bridge.
+        """
         return self._bridge
 
     @contextmanager
     def hooks(self, functions: Mapping[int, ResidualHook]) -> Iterator[None]:
         """Attach one function per layer to ``blocks.<l>.hook_resid_post``; see ``Model.hooks``."""
         fired = dict.fromkeys(functions, 0)
-        before = self._forwards
+        before = list(self._runs)
 
         def counted(layer: int, function: ResidualHook) -> Any:
             def hook(resid: Tensor, hook: Any) -> Tensor | None:  # noqa: ARG001 (TransformerLens names it)
@@ -112,8 +116,8 @@ class BridgeModel:
         named = [(hook_name(layer), counted(layer, function)) for layer, function in functions.items()]
         with self._bridge.hooks(fwd_hooks=named):
             yield
-        passes = self._forwards - before
         for layer, count in fired.items():
+            passes = self._runs[layer] - before[layer]
             if count != passes:
                 raise HookError(
                     f"{hook_name(layer)} fired {count} times in {passes} forward passes of {self._card.name!r}; "
@@ -128,6 +132,7 @@ class BridgeModel:
         logits: Literal["all", "last", "none"],
         cache: Any = None,
         keep_cache: bool = False,
+        start: tuple[int, Float[Tensor, "batch pos d_model"]] | None = None,
     ) -> ForwardOutput:
         """Run the blocks without gradients; see ``Model.forward``."""
         positions = (attention_mask.long().cumsum(-1) - 1).clamp(min=0)[:, -input_ids.shape[1] :]
@@ -138,8 +143,9 @@ class BridgeModel:
             "past_key_values": cache,
             "use_cache": keep_cache or cache is not None,
         }
-        self._forwards += 1
-        with torch.inference_mode():
+        for layer in range(start[0] if start else 0, self._card.n_layers):
+            self._runs[layer] += 1
+        with torch.inference_mode(), self._passes.passing(start):
             if logits == "none":
                 output = self._hf.base_model(**inputs)
                 return ForwardOutput(logits=None, cache=output.past_key_values)
@@ -175,20 +181,6 @@ def _for_transformer_lens(tokenizer: Any, name: str) -> Any:
     theirs = copy.deepcopy(tokenizer)
     theirs.init_kwargs = {"name_or_path": name, "add_bos_token": True, **theirs.init_kwargs}
     return theirs
-
-
-def _restore_native_attention(hf_model: Any) -> None:
-    """Let Hugging Face's own attention modules run, through SDPA, in place of the bridge's eager ones.
-
-    The bridge computes attention step by step, so that scores and patterns can be hooked; memory then grows
-    with the square of the length. This toolkit reads and writes the residual stream only: the hook points
-    inside attention do not fire, all others do.
-    """
-    for name, module in list(hf_model.named_modules()):
-        if isinstance(module, AttentionBridge):
-            parent, _, leaf = name.rpartition(".")
-            setattr(hf_model.get_submodule(parent), leaf, module.original_component)
-    hf_model.set_attn_implementation("sdpa")
 
 
 def _eos_ids(hf_model: Any, tokenizer: Any) -> frozenset[int]:

@@ -75,6 +75,7 @@ class Model(Protocol):
         logits: Literal["all", "last", "none"],
         cache: Any = None,
         keep_cache: bool = False,
+        start: tuple[int, Float[Tensor, "batch pos d_model"]] | None = None,
     ) -> ForwardOutput:
         """Run the blocks on (the continuation of) a left- or right-padded batch, without gradients.
 
@@ -84,5 +85,6 @@ class Model(Protocol):
             logits: Where to apply the unembedding; ``none`` skips it.
             cache: What an earlier call returned, to continue from.
             keep_cache: Whether to return the cache. A passed cache is always continued in place.
+            start: The block to enter first, and the residual stream that enters it; the blocks below are skipped.
         """
         ...

@@ -1,156 +1,199 @@
 """Batched decoding in which every row has its own prompt, interventions and seed.
 
-Unless the prompt itself is steered (scope ``all``), its cache is the same for every row that shares it:
-each distinct prompt is read once, up to its last token, and its cache is tiled over the rows.
+Rows read their prompts ahead of time (:mod:`interp_steer.steering.prefixes`), take a slot of the batch, and
+give it back to the next row as soon as they end, so that the batch stays full until no row waits.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any, Literal
+import logging
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import islice
+from typing import Any
 
+import psutil
 import torch
-from jaxtyping import Float, Int
-from torch import Tensor
 
-from interp_steer.batches import pad
+from interp_steer.errors import SteeringError
 from interp_steer.model.protocol import Model
+from interp_steer.model.slots import Slots, bytes_per_slot
 from interp_steer.steering.hooks import BatchSteering
-from interp_steer.steering.intervention import Intervention
+from interp_steer.steering.loops import loop_period
+from interp_steer.steering.prefixes import read_prefixes
+from interp_steer.steering.rows import Completion, DecodeRow, DecodeSettings
 from interp_steer.steering.sampling import Sampler
-from interp_steer.steering.scope import prompt_positions
-from interp_steer.terms import Scope
+from interp_steer.terms import Finish
 
-COMPACT_AT = 1 / 8
+logger = logging.getLogger(__name__)
 
-
-@dataclass(frozen=True, kw_only=True, eq=False)
-class DecodeRow:
-    """One completion to make.
-
-    Attributes:
-        prompt_ids: Tokens of the rendered prompt.
-        interventions: What is added to the residual stream, and where; empty is unsteered.
-        seed: Seed of this row's sampling; rows do not share random numbers.
-    """
-
-    prompt_ids: tuple[int, ...]
-    interventions: tuple[Intervention, ...] = ()
-    seed: int = 0
+LARGEST_BATCH = {"cpu": 128, "cuda": 512}
+MEMORY_SHARE = 0.6
+REFILL_AT = 1 / 32
+YIELD_AT = 1 / 4
 
 
-@dataclass(frozen=True, kw_only=True)
-class Completion:
-    """Generated tokens, the end-of-turn token included if there is one."""
+@dataclass(eq=False)
+class _Live:
+    """A row in the batch: its position in the caller's list, the token it reads next, and what it has said."""
 
-    ids: tuple[int, ...]
-    finish: Literal["eos", "length"]
-
-
-@dataclass(frozen=True, kw_only=True)
-class DecodeSettings:
-    """What all rows of a batch share.
-
-    Attributes:
-        scope: Positions that are steered.
-        max_new_tokens: Longest completion.
-        temperature: 0 decodes greedily.
-        top_p: Mass of the nucleus when sampling.
-    """
-
-    scope: Scope = "response"
-    max_new_tokens: int = 64
-    temperature: float = 0.0
-    top_p: float = 1.0
+    place: int
+    token: int
+    tokens: list[int] = field(default_factory=list)
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
-class Prefix:
-    """What the rows have read before the first steered position.
-
-    Attributes:
-        cache: One entry per row.
-        mask: 1 for real tokens, 0 for the pads on the left.
-    """
-
-    cache: Any
-    mask: Int[Tensor, "row pos"]
-
-
-def decode(model: Model, rows: Sequence[DecodeRow], settings: DecodeSettings) -> list[Completion]:
-    """Complete every row, in one batch.
-
-    A row's tokens do not depend on its neighbors: pads are masked, and each row samples from its own
-    generator. Rows that have ended leave the batch once they are an eighth of it.
+def decode(
+    model: Model, rows: Sequence[DecodeRow], settings: DecodeSettings, *, batch_size: int | None = None
+) -> list[Completion]:
+    """Complete every row; see :func:`stream`.
 
     Returns:
         One completion per row, in the order given.
     """
-    steering = BatchSteering([row.interventions for row in rows], model.device)
-    sampler = Sampler([row.seed for row in rows], settings.temperature, settings.top_p)
-    tokens: list[list[int]] = [[] for _ in rows]
-    ended: set[int] = set()
-    alive = list(range(len(rows)))
-    prompts = [row.prompt_ids for row in rows]
-    shared = settings.scope != "all" and min(len(ids) for ids in prompts) > 1
-    prefix = tiled_prefix(model, prompts) if shared else None
-    with model.hooks(steering.functions()):
-        logits, mask, cache = _read_prompts(model, prompts, prefix, steering, settings.scope)
-        for step in range(settings.max_new_tokens):
-            chosen = sampler.choose(logits, alive)
-            for row, token in zip(alive, chosen.tolist(), strict=True):
-                if row not in ended:
-                    tokens[row].append(token)
-                    if token in model.eos_ids:
-                        ended.add(row)
-            if step + 1 == settings.max_new_tokens or ended.issuperset(alive):
-                break
-            left = [place for place, row in enumerate(alive) if row not in ended]
-            if len(alive) - len(left) >= COMPACT_AT * len(alive):
-                kept = torch.tensor(left, device=model.device)
-                alive = [alive[place] for place in left]
-                cache.reorder_cache(kept)
-                steering.keep(kept)
-                chosen, mask = chosen[kept], mask[kept]
-            mask = torch.cat([mask, mask.new_ones(len(alive), 1)], dim=1)
-            steering.positions = torch.ones(len(alive), 1, dtype=torch.bool, device=model.device)
-            output = model.forward(chosen.unsqueeze(1), mask, logits="last", cache=cache)
-            logits, cache = _last(output.logits), output.cache
-    return [Completion(ids=tuple(ids), finish="eos" if row in ended else "length") for row, ids in enumerate(tokens)]
+    found = dict(one for batch in stream(model, rows, settings, batch_size=batch_size) for one in batch)
+    return [found[place] for place in range(len(rows))]
 
 
-def tiled_prefix(model: Model, prompts: Sequence[tuple[int, ...]]) -> Prefix:
-    """Read each distinct prompt once, up to its last token, and tile the cache over the rows.
+def stream(
+    model: Model, rows: Sequence[DecodeRow], settings: DecodeSettings, *, batch_size: int | None = None
+) -> Iterator[list[tuple[int, Completion]]]:
+    """Complete every row; yield completions, with their position in ``rows``, some at a time as they end.
 
-    Call it with no hooks attached: the batch it runs has one row per distinct prompt.
+    A row's tokens do not depend on its neighbors: each has a slot of its own, and samples from its own
+    generator. Out of memory, the batch is halved, and the rows in it begin again. No hook is attached
+    while a caller handles what was yielded.
 
     Args:
-        model: The model to read with.
-        prompts: Tokens of the prompt of each row, at least two each.
+        model: The model to steer.
+        rows: What to complete.
+        settings: What all rows share.
+        batch_size: Most rows at a time; by default what memory allows, up to where more gains nothing.
+
+    Raises:
+        SteeringError: If a single row does not fit into memory.
     """
-    place = {ids: i for i, ids in enumerate(dict.fromkeys(prompts))}
-    input_ids, mask = (part.to(model.device) for part in pad([ids[:-1] for ids in place], "left"))
-    cache = model.forward(input_ids, mask, logits="none", keep_cache=True).cache
-    index = torch.tensor([place[ids] for ids in prompts], device=model.device)
-    cache.reorder_cache(index)
-    return Prefix(cache=cache, mask=mask[index])
+    left = list(range(len(rows)))
+    size = batch_size
+    while left:
+        size = min(size or auto_batch_size(model, rows, settings), len(left))
+        try:
+            decoder = _Decoder(model, [rows[place] for place in left], settings, size)
+            places, gone = left, set[int]()
+            while found := decoder.run():
+                gone.update(places[at] for at, _ in found)
+                left = [place for place in places if place not in gone]
+                yield [(places[at], completion) for at, completion in found]
+        except (RuntimeError, MemoryError) as error:
+            if not _out_of_memory(error):
+                raise
+            if size == 1:
+                raise SteeringError("a single row does not fit into memory; use shorter completions") from error
+            size //= 2
+            logger.warning("out of memory: going on with batches of %d rows", size)
+            del decoder
+            if model.device.type == "cuda":
+                torch.cuda.empty_cache()
 
 
-def _read_prompts(
-    model: Model, prompts: Sequence[tuple[int, ...]], prefix: Prefix | None, steering: BatchSteering, scope: Scope
-) -> tuple[Float[Tensor, "row vocab"], Int[Tensor, "row pos"], Any]:
-    if prefix is None:
-        input_ids, mask = (part.to(model.device) for part in pad(prompts, "left"))
-        steering.positions = prompt_positions(mask, scope)
-        output = model.forward(input_ids, mask, logits="last", keep_cache=True)
+def auto_batch_size(model: Model, rows: Sequence[DecodeRow], settings: DecodeSettings) -> int:
+    """Return the number of rows that fit into a share of the free memory, caches and logits counted.
+
+    On a CPU, matrix products gain nothing beyond 128 rows.
+    """
+    if model.device.type == "cuda":
+        free = torch.cuda.mem_get_info(model.device)[0]
     else:
-        last = torch.tensor([[ids[-1]] for ids in prompts], device=model.device)
-        mask = torch.cat([prefix.mask, prefix.mask.new_ones(len(prompts), 1)], dim=1)
-        steering.positions = prompt_positions(mask, scope)[:, -1:]
-        output = model.forward(last, mask, logits="last", cache=prefix.cache)
-    return _last(output.logits), mask, output.cache
+        free = psutil.virtual_memory().available
+    logits = 3 * 4 * model.vocab_size
+    each = bytes_per_slot(_example(model), _capacity(rows, settings)) + logits
+    return max(1, min(int(MEMORY_SHARE * free / each), LARGEST_BATCH.get(model.device.type, 128)))
 
 
-def _last(logits: Float[Tensor, "row pos vocab"] | None) -> Float[Tensor, "row vocab"]:
-    if logits is None:
-        raise AssertionError("decoding asked for logits and got none")
-    return logits[:, -1].float()
+class _Decoder:
+    """A batch at work: which rows are in it, and what they have said."""
+
+    def __init__(self, model: Model, rows: Sequence[DecodeRow], settings: DecodeSettings, size: int) -> None:
+        self._model, self._rows, self._settings, self._size = model, rows, settings, size
+        self._steering = BatchSteering((row.interventions for row in rows), model.device)
+        self._sampler = Sampler([row.seed for row in rows], settings.temperature, settings.top_p)
+        self._slots = Slots(_example(model), size, _capacity(rows, settings))
+        self._prefixes = read_prefixes(model, rows, settings.scope, self._steering)
+        self._live: list[_Live] = []
+        self._waiting = len(rows)
+        self._assigned: list[bool] | None = None
+
+    def run(self) -> list[tuple[int, Completion]]:
+        """Decode until a good part of the batch has ended; empty once every row has."""
+        finished: list[tuple[int, Completion]] = []
+        with self._model.hooks(self._steering.functions()):
+            while (self._live or self._waiting) and len(finished) < max(1, self._size * YIELD_AT):
+                self._admit()
+                finished += self._step()
+        return finished
+
+    def _admit(self) -> None:
+        free = min(self._size - len(self._live), self._waiting)
+        if free == 0 or (self._live and free < min(self._waiting, self._size * REFILL_AT)):
+            return
+        admitted = list(islice(self._prefixes, free))
+        self._slots.admit([prefix for _, prefix in admitted])
+        self._live += [_Live(place=place, token=self._rows[place].prompt_ids[-1]) for place, _ in admitted]
+        self._waiting -= len(admitted)
+        self._assigned = None
+
+    def _assign(self) -> None:
+        """Steer every row, save at its first token: the attention sink, or the prompt's in scope ``generated``."""
+        lengths = self._slots.lengths_now
+        on = [
+            length > 0 and bool(one.tokens or self._settings.scope != "generated")
+            for one, length in zip(self._live, lengths, strict=True)
+        ]
+        if on != self._assigned:
+            chosen = (self._rows[one.place].interventions for one in self._live)
+            self._steering.assign([row if steered else () for row, steered in zip(chosen, on, strict=True)])
+            self._assigned = on
+
+    def _step(self) -> list[tuple[int, Completion]]:
+        self._assign()
+        model = self._model
+        tokens = torch.tensor([[one.token] for one in self._live], device=model.device)
+        output = model.forward(tokens, self._slots.mask(model.device), logits="last", cache=self._slots)
+        if output.logits is None:
+            raise AssertionError("decoding asked for logits and got none")
+        self._slots.advance()
+        chosen = self._sampler.choose(output.logits[:, -1], [one.place for one in self._live])
+        ended: dict[int, tuple[int, Completion]] = {}
+        for slot, (one, token) in enumerate(zip(self._live, chosen.tolist(), strict=True)):
+            one.tokens.append(token)
+            one.token = token
+            if finish := self._finish(one.tokens):
+                ended[slot] = (one.place, Completion(ids=tuple(one.tokens), finish=finish))
+        if ended:
+            self._live = [self._live[slot] for slot in self._slots.dismiss(list(ended))]
+            self._assigned = None
+        return list(ended.values())
+
+    def _finish(self, tokens: Sequence[int]) -> Finish | None:
+        if self._settings.stop_early:
+            if tokens[-1] in self._model.eos_ids:
+                return "eos"
+            if loop_period(tokens) is not None:
+                return "loop"
+        return "length" if len(tokens) == self._settings.max_new_tokens else None
+
+
+def _example(model: Model) -> Any:
+    """Return a cache the model made, of two tokens."""
+    ids = torch.zeros(1, 2, dtype=torch.long, device=model.device)
+    return model.forward(ids, torch.ones_like(ids), logits="none", keep_cache=True).cache
+
+
+def _capacity(rows: Sequence[DecodeRow], settings: DecodeSettings) -> int:
+    return max(len(row.prompt_ids) for row in rows) + settings.max_new_tokens
+
+
+def _out_of_memory(error: BaseException) -> bool:
+    text = str(error).lower()
+    return (
+        isinstance(error, torch.OutOfMemoryError | MemoryError)
+        or "allocate memory" in text
+        or "not enough memory" in text
+    )

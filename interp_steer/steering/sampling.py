@@ -36,7 +36,7 @@ class Sampler:
         """
         if self._temperature == 0:
             return logits.argmax(dim=-1)
-        scaled = logits / self._temperature
+        scaled = logits.float() / self._temperature
         if self._nucleus is not None:
             scaled = self._nucleus(None, scaled)
         uniform = torch.stack([torch.rand(scaled.shape[1], generator=self._generators[row]) for row in rows])

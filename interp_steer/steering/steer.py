@@ -7,8 +7,9 @@ import numpy as np
 from interp_steer.errors import SteeringError
 from interp_steer.model.protocol import Model
 from interp_steer.records import Cell, Generation
-from interp_steer.steering.decode import DecodeRow, DecodeSettings, decode
+from interp_steer.steering.decode import decode
 from interp_steer.steering.intervention import interventions
+from interp_steer.steering.rows import DecodeRow, DecodeSettings
 from interp_steer.terms import Scope
 from interp_steer.vectors.vector import SteeringVectors
 

@@ -1,34 +1,24 @@
 """Answer every prompt at every cell, and write each batch to the run as soon as it is decoded."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Sequence
 from time import perf_counter
 
 from interp_steer.activations.artifact import read_activations
-from interp_steer.likelihood import mean_nll
 from interp_steer.model.protocol import Model
 from interp_steer.progress import progress
 from interp_steer.records import Behavior, Cell, EvaluationPrompt, Generation
 from interp_steer.run import Run, append_records
-from interp_steer.steering.decode import Completion, DecodeRow, DecodeSettings
+from interp_steer.steering.rows import DecodeSettings
+from interp_steer.sweeps.answers import Answer, Engine, LocalEngine, Request
 from interp_steer.sweeps.directions import cell_interventions
-from interp_steer.sweeps.engines.local import local_engine
 from interp_steer.sweeps.grid import SweepSpec
 from interp_steer.sweeps.rows import SweepRow, claim_model, claim_spec, rows_to_do
 from interp_steer.vectors.vector import SteeringVectors, read_vectors
 
-Engine = Callable[[Model, Sequence[DecodeRow], DecodeSettings, int], Iterator[list[tuple[int, Completion]]]]
-BATCH_SIZE = 64
-
 
 def sweep(
-    run: Run,
-    model: Model,
-    prompts: Sequence[EvaluationPrompt],
-    cells: Sequence[Cell],
-    spec: SweepSpec,
-    *,
-    engine: Engine = local_engine,
-    batch_size: int = BATCH_SIZE,
+    run: Run, model: Model | Engine, prompts: Sequence[EvaluationPrompt], cells: Sequence[Cell], spec: SweepSpec
 ) -> int:
     """Generate what is missing of ``cells x prompts x samples``; hold the run's lock while calling it.
 
@@ -36,12 +26,10 @@ def sweep(
 
     Args:
         run: Run directory with vectors (and activations, for the ``sign_flipped`` control).
-        model: The model the vectors were made on.
+        model: The model the vectors were made on, or an engine that has it.
         prompts: Evaluation prompts.
         cells: Points of the sweep, controls included.
         spec: Scope, length, sampling and seed; it must equal that of the rows already there.
-        engine: How rows become completions.
-        batch_size: Rows decoded together.
 
     Returns:
         Number of generations written.
@@ -52,10 +40,11 @@ def sweep(
         SteeringError: If the specification does not fit the model.
         VectorError: If the vectors belong to another model.
     """
+    engine = LocalEngine(model) if isinstance(model, Model) else model
     vectors = read_vectors(run.vectors_path)
-    vectors.check_model(model.card)
-    spec.check(model.card.n_layers, model.card.name)
-    claim_model(run, model.card)
+    vectors.check_model(engine.card)
+    spec.check(engine.card.n_layers, engine.card.name)
+    claim_model(run, engine.card)
     behavior = run.behavior()
     done = {generation.key for generation in run.generations()}
     claim_spec(run, spec, started=bool(done))
@@ -63,60 +52,52 @@ def sweep(
     settings = DecodeSettings(
         scope=spec.scope, max_new_tokens=spec.max_new_tokens, temperature=spec.temperature, top_p=spec.top_p
     )
-    started, n_tokens = perf_counter(), 0
+    left = Counter(row.cell.layer for row in rows)
+    n_layers, started, n_tokens = len(left - Counter([None])), perf_counter(), 0
     with progress("generations", len(rows)) as advance:
-        for batch in engine(model, _decode_rows(run, model, behavior, vectors, rows, spec), settings, batch_size):
-            members, completions = [rows[place] for place, _ in batch], [completion for _, completion in batch]
-            append_records(run.generations_path, _generations(model, behavior, members, completions))
-            n_tokens += sum(len(completion.ids) for completion in completions)
-            advance(len(batch), f"{n_tokens / (perf_counter() - started):.0f} tokens/s")
+        for batch in engine.answers(_requests(run, behavior, vectors, rows, spec), settings):
+            members = [rows[place] for place, _ in batch]
+            generations = [_generation(behavior, rows[place], answer) for place, answer in batch]
+            append_records(run.generations_path, generations)
+            left -= Counter(row.cell.layer for row in members)
+            n_tokens += sum(answer.n_tokens for _, answer in batch)
+            layers = n_layers - len([layer for layer in left if layer is not None])
+            rate = n_tokens / (perf_counter() - started)
+            advance(len(batch), f"{rate:.0f} tokens/s, {layers} of {n_layers} layers done")
     return len(rows)
 
 
-def _decode_rows(
-    run: Run, model: Model, behavior: Behavior, vectors: SteeringVectors, rows: Sequence[SweepRow], spec: SweepSpec
-) -> list[DecodeRow]:
+def _requests(
+    run: Run, behavior: Behavior, vectors: SteeringVectors, rows: Sequence[SweepRow], spec: SweepSpec
+) -> list[Request]:
     activations = read_activations(run.activations_path) if run.activations_path.exists() else None
     pushes = {
         cell: cell_interventions(cell, vectors, activations, spec.seed) for cell in {row.cell: None for row in rows}
     }
+    contexts = (None, behavior.system_prompt) if behavior.coherence.reference == "prompted" else (None,)
     return [
-        DecodeRow(
-            prompt_ids=_prompt_ids(model, behavior, row, prompted=row.cell.control == "prompted"),
+        Request(
+            prompt=row.prompt.text,
+            system=behavior.system_prompt if row.cell.control == "prompted" else None,
             interventions=pushes[row.cell],
             seed=row.seed(spec.seed),
+            contexts=contexts,
         )
         for row in rows
     ]
 
 
-def _prompt_ids(model: Model, behavior: Behavior, row: SweepRow, *, prompted: bool) -> tuple[int, ...]:
-    return tuple(model.chat.prompt_ids(row.prompt.text, behavior.system_prompt if prompted else None))
-
-
-def _generations(
-    model: Model, behavior: Behavior, rows: Sequence[SweepRow], completions: Sequence[Completion]
-) -> list[Generation]:
-    ids = [completion.ids for completion in completions]
-
-    def nll(*, prompted: bool) -> list[float | None]:
-        return mean_nll(model, [_prompt_ids(model, behavior, row, prompted=prompted) for row in rows], ids)
-
-    plain = nll(prompted=False)
-    asked = nll(prompted=True) if behavior.coherence.reference == "prompted" else [None] * len(rows)
-    return [
-        Generation(
-            behavior=behavior.name,
-            split=row.prompt.split,
-            prompt_id=row.prompt.id,
-            prompt=row.prompt.text,
-            cell=row.cell,
-            sample=row.sample,
-            text=model.chat.decode(list(completion.ids)),
-            n_tokens=len(completion.ids),
-            finish=completion.finish,
-            nll=plain[i],
-            nll_prompted=asked[i],
-        )
-        for i, (row, completion) in enumerate(zip(rows, completions, strict=True))
-    ]
+def _generation(behavior: Behavior, row: SweepRow, answer: Answer) -> Generation:
+    return Generation(
+        behavior=behavior.name,
+        split=row.prompt.split,
+        prompt_id=row.prompt.id,
+        prompt=row.prompt.text,
+        cell=row.cell,
+        sample=row.sample,
+        text=answer.text,
+        n_tokens=answer.n_tokens,
+        finish=answer.finish,
+        nll=answer.nll[0],
+        nll_prompted=answer.nll[1] if len(answer.nll) > 1 else None,
+    )

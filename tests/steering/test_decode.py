@@ -8,7 +8,8 @@ import torch
 
 from interp_steer.errors import SteeringError
 from interp_steer.model.load import wrap_model
-from interp_steer.steering.decode import DecodeRow, DecodeSettings, decode
+from interp_steer.steering.decode import decode
+from interp_steer.steering.rows import DecodeRow, DecodeSettings
 from interp_steer.terms import SCOPES
 
 PROMPTS = ("Hi", "Name a color.", "How do I boil pasta for two people?")
@@ -104,7 +105,7 @@ def test_rows_that_end_leave_the_batch_and_change_no_other(ending, push, tempera
     ]
     settings = DecodeSettings(max_new_tokens=12, temperature=temperature)
     batch_sizes = []
-    with ending.hooks({0: lambda resid: batch_sizes.append(resid.shape[0])}):
+    with ending.hooks({0: lambda resid: batch_sizes.append(resid.shape[0]) if resid.shape[1] == 1 else None}):
         completions = decode(ending, rows, settings)
     assert batch_sizes == sorted(batch_sizes, reverse=True)
     assert len(set(batch_sizes)) > 3, "the batch shrank several times"
@@ -170,7 +171,7 @@ def test_no_hook_remains_after_decoding_or_an_exception(plain_tiny_llama, tiny_l
         if len(calls) == 3:
             raise RuntimeError("out of memory")
 
-    model.bridge.original_model.lm_head.register_forward_pre_hook(breaks_in_the_third_pass)
+    model.bridge.original_model.lm_head.original_component.register_forward_pre_hook(breaks_in_the_third_pass)
     with pytest.raises(RuntimeError, match="out of memory"):
         decode(model, [row], DecodeSettings(max_new_tokens=8))
     assert calls == [1, 1, 1]

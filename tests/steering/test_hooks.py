@@ -21,8 +21,9 @@ def unit(seed, width=16):
 
 def steer(rows, resid, positions=None):
     """Push a residual of ``[batch, pos, d_model]`` at layer 0, everywhere unless told."""
+    rows = [tuple(row) for row in rows]
     steering = BatchSteering(rows, CPU)
-    steering.positions = torch.ones(resid.shape[:2], dtype=torch.bool) if positions is None else positions
+    steering.assign(rows, positions)
     functions = steering.functions()
     return functions[0](resid) if functions else resid
 
@@ -79,8 +80,8 @@ def test_the_residual_it_was_given_is_not_changed_in_place():
 
 def test_layers_that_steer_no_row_get_no_hook():
     rows = [
-        [Intervention(layer=2, alpha=0.5, direction=unit(0)), Intervention(layer=5, alpha=0.0, direction=unit(0))],
-        [],
+        (Intervention(layer=2, alpha=0.5, direction=unit(0)), Intervention(layer=5, alpha=0.0, direction=unit(0))),
+        (),
     ]
     assert list(BatchSteering(rows, CPU).functions()) == [2]
 
@@ -95,14 +96,13 @@ def test_bfloat16_is_pushed_in_float32_and_rounded_once():
 
 @given(kept=st.lists(st.integers(0, 4), unique=True, min_size=1))
 @settings(deadline=None)
-def test_rows_keep_their_push_as_the_batch_shrinks(kept):
+def test_rows_keep_their_push_as_the_batch_changes(kept):
     resid = torch.randn(5, 1, 16, generator=torch.Generator().manual_seed(0))
-    rows = [[Intervention(layer=0, alpha=0.1 * i, direction=unit(i))] for i in range(5)]  # row 0 is not steered
+    rows = [(Intervention(layer=0, alpha=0.1 * i, direction=unit(i)),) for i in range(5)]  # row 0 is not steered
     steering = BatchSteering(rows, CPU)
-    steering.positions = torch.ones(5, 1, dtype=torch.bool)
+    steering.assign(rows)
     whole = steering.functions()[0](resid)
-    steering.keep(torch.tensor(kept))
-    steering.positions = torch.ones(len(kept), 1, dtype=torch.bool)
+    steering.assign([rows[i] for i in kept])
     shrunk = steering.functions()[0](resid[kept])
     assert torch.equal(resid[kept] if shrunk is None else shrunk, whole[kept])
 
@@ -118,8 +118,9 @@ def test_alpha_zero_gives_bit_identical_logits(any_model, push, scope):
     plain = any_model.forward(ids, mask, logits="all").logits
 
     def steered(alphas):
-        steering = BatchSteering([[push(any_model, 1, alpha)] for alpha in alphas], any_model.device)
-        steering.positions = prompt_positions(mask, scope)
+        rows = [(push(any_model, 1, alpha),) for alpha in alphas]
+        steering = BatchSteering(rows, any_model.device)
+        steering.assign(rows, prompt_positions(mask, scope))
         with any_model.hooks(steering.functions()):
             return any_model.forward(ids, mask, logits="all").logits
 
@@ -133,8 +134,8 @@ def test_steering_the_last_block_is_the_head_on_the_pushed_residual(any_and_plai
     model, plain = any_and_plain
     ids = model.chat.prompt_ids("Name a color.")
     one = push(model, model.card.n_layers - 1, 0.4)
-    steering = BatchSteering([[one]], model.device)
-    steering.positions = torch.ones(1, len(ids), dtype=torch.bool)
+    steering = BatchSteering([(one,)], model.device)
+    steering.assign([(one,)])
     with model.hooks(steering.functions()):
         found = model.forward(torch.tensor([ids]), torch.ones(1, len(ids)).long(), logits="all").logits[0]
     h = plain_residuals(plain, ids)[-1]
@@ -148,8 +149,9 @@ def test_steering_the_last_block_is_the_head_on_the_pushed_residual(any_and_plai
 def test_later_layers_are_pushed_by_the_norm_of_the_steered_stream(tiny, push):
     ids = torch.tensor([tiny.chat.prompt_ids("Hi")])
     mask, seen = torch.ones_like(ids), {}
-    steering = BatchSteering([[push(tiny, 0, 2.0), push(tiny, 1, 0.5)]], tiny.device)
-    steering.positions = torch.ones(ids.shape, dtype=torch.bool)
+    both = (push(tiny, 0, 2.0), push(tiny, 1, 0.5))
+    steering = BatchSteering([both], tiny.device)
+    steering.assign([both])
     first = {0: steering.functions()[0]}
     with tiny.hooks(first), tiny.hooks({1: lambda r: seen.update(before=r.clone())}):
         tiny.forward(ids, mask, logits="none")

@@ -3,8 +3,9 @@
 import pytest
 
 from interp_steer.errors import SteeringError, VectorError
-from interp_steer.steering.decode import DecodeRow, DecodeSettings, decode
+from interp_steer.steering.decode import decode
 from interp_steer.steering.intervention import interventions
+from interp_steer.steering.rows import DecodeRow, DecodeSettings
 from interp_steer.steering.steer import steer
 
 PROMPTS = ["How do I boil pasta?", "Hi"]

