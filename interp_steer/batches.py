@@ -36,18 +36,21 @@ def pad(texts: Sequence[Sequence[int]], side: Literal["left", "right"]) -> tuple
     return input_ids, mask
 
 
-def length_sorted_batches(texts: Sequence[Sequence[int]], tokens_per_batch: int) -> Iterator[Batch]:
-    """Yield right-padded batches of texts of similar length, longest first.
+def length_sorted_batches(
+    texts: Sequence[Sequence[int]], tokens_per_batch: int, side: Literal["left", "right"] = "right"
+) -> Iterator[Batch]:
+    """Yield padded batches of texts of similar length, longest first.
 
     Every text is in exactly one batch. The longest come first, so that a lack of memory shows at once.
 
     Args:
         texts: Token ids of each text.
         tokens_per_batch: Most padded tokens of a batch; a longer text gets a batch of its own.
+        side: Where the pads go.
     """
     order = sorted(range(len(texts)), key=lambda i: -len(texts[i]))
     while order:
         n = max(1, tokens_per_batch // len(texts[order[0]]))
         rows, order = order[:n], order[n:]
-        input_ids, mask = pad([texts[i] for i in rows], "right")
+        input_ids, mask = pad([texts[i] for i in rows], side)
         yield Batch(rows=rows, input_ids=input_ids, attention_mask=mask)

@@ -210,11 +210,7 @@ def sweep_stage(
         RunError: If ``dev`` was not judged before ``test``, or the run holds another sweep.
         SteeringError: If the specification does not fit the model.
     """
-    check_unchanged(run, behavior)
-    card = run.model_card()
-    spec.check(card.n_layers, card.name)
-    prompts = read_prompts(behavior, split)
-    cells = spec.dev_cells() if split == "dev" else chosen_cells(run)
+    prompts, cells = sweep_plan(run, behavior, spec, split=split)
     if not missing(run, prompts, cells, spec):
         return
     from interp_steer.sweeps.run_sweep import sweep
@@ -223,6 +219,21 @@ def sweep_stage(
         started = engine()
     with timed(run, f"sweep {split}"):
         sweep(run, started, prompts, cells, spec)
+
+
+def sweep_plan(
+    run: Run, behavior: str | Path, spec: SweepSpec, *, split: Split
+) -> tuple[list[EvaluationPrompt], list[Cell]]:
+    """Return the prompts and cells of one split, once it is certain that the run can hold them.
+
+    Raises:
+        RunError: If ``dev`` was not judged before ``test``, or pairs or prompts have changed.
+        SteeringError: If the specification does not fit the model.
+    """
+    check_unchanged(run, behavior)
+    card = run.model_card()
+    spec.check(card.n_layers, card.name)
+    return read_prompts(behavior, split), spec.dev_cells() if split == "dev" else chosen_cells(run)
 
 
 def missing(run: Run, prompts: Sequence[EvaluationPrompt], cells: Sequence[Cell], spec: SweepSpec) -> int:

@@ -1,23 +1,26 @@
-"""Contrastive pairs to pooled activations: one forward pass per batch reads every layer.
+"""Contrastive pairs to pooled activations: every layer in one pass, every prompt once.
 
-The residual stream is pooled inside the hook, so what is kept is one vector per text and layer however
-long the texts are. Pads and the first token (the attention sink) are in no pool and in no norm.
+The two responses of a pair go on from one reading of their prompt. The residual stream is pooled inside the
+hook, so what is kept is one vector per text and layer however long the texts are. Pads and the first token
+(the attention sink) are in no pool and in no norm.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
+from typing import Any
 
 import numpy as np
 import torch
 from einops import einsum
-from jaxtyping import Bool, Float
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from interp_steer.activations.artifact import Activations
 from interp_steer.batches import Batch, length_sorted_batches
 from interp_steer.errors import PairsError
 from interp_steer.model.protocol import Model, ResidualHook
+from interp_steer.model.tiling import tile
 from interp_steer.progress import progress
 from interp_steer.records import ActivationCard, Pair
 from interp_steer.terms import READ_POSITIONS, ReadPosition
@@ -28,8 +31,8 @@ VERSIONED = ("interp-steer", "torch", "transformers", "transformer-lens")
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class _Text:
-    ids: list[int]
-    n_prompt: int
+    prompt: tuple[int, ...]
+    response: tuple[int, ...]
 
 
 def extract(
@@ -67,25 +70,36 @@ def extract(
         raise PairsError(f"read position {read_position!r} is not known; expected one of {', '.join(READ_POSITIONS)}")
     if first_k < 1:
         raise PairsError(f"first_k is {first_k}; expected at least 1")
-    texts = [
-        _Text(ids=ids, n_prompt=n)
-        for pair in pairs
-        for ids, n in (model.chat.pair_ids(pair.prompt, response) for response in (pair.positive, pair.negative))
-    ]
+    texts = []
+    for pair in pairs:
+        for response in (pair.positive, pair.negative):
+            ids, n = model.chat.pair_ids(pair.prompt, response)
+            texts.append(_Text(prompt=tuple(ids[:n]), response=tuple(ids[n:])))
+    if read_position == "last_prompt" and any(len(text.prompt) == 1 for text in texts):
+        raise PairsError("a prompt of a single token has no position to read that is not the attention sink")
     shape = (model.card.n_layers, len(texts))
     pooled = np.empty((*shape, model.card.d_model), dtype=np.float32)
     norms = np.empty(shape, dtype=np.float32)
-    batches = length_sorted_batches([text.ids for text in texts], tokens_per_batch)
+    prompts = list(dict.fromkeys(text.prompt for text in texts))
     with progress("activations", len(texts)) as advance:
-        for batch in batches:
-            members = [texts[i] for i in batch.rows]
-            pool = _span(batch, members, read_position, first_k).to(model.device)
-            response = _span(batch, members, "mean_response", first_k).to(model.device)
-            pooled[:, batch.rows], norms[:, batch.rows] = _read(model, batch, pool, response)
-            advance(len(batch.rows), "")
-    if read_position == "last_prompt":
-        pooled[:, 1::2] = pooled[:, 0::2]  # one prompt, two batches: what would differ is rounding
-    counts = np.array([len(text.ids) - text.n_prompt for text in texts], dtype=np.float32)
+        for batch in length_sorted_batches(prompts, tokens_per_batch, "left"):
+            prefix, last = _read_prompts(model, batch, keep_last=read_position == "last_prompt")
+            place = {prompts[which]: row for row, which in enumerate(batch.rows)}
+            members = [i for i, text in enumerate(texts) if text.prompt in place]
+            if last is not None:
+                pooled[:, members] = last[:, [place[texts[i].prompt] for i in members]]
+            responses = [texts[i].response for i in members]
+            for part in length_sorted_batches(responses, tokens_per_batch, "right"):
+                rows = [members[i] for i in part.rows]
+                index = torch.tensor([place[texts[i].prompt] for i in rows], device=model.device)
+                weights = _weights(part.attention_mask, read_position, first_k)
+                found, norms[:, rows] = _read(
+                    model, part, tile(prefix, index), batch.attention_mask[index.cpu()], weights
+                )
+                if last is None:
+                    pooled[:, rows] = found
+                advance(len(rows), "")
+    counts = np.array([len(text.response) for text in texts], dtype=np.float32)
     return Activations(
         positive=pooled[:, 0::2],
         negative=pooled[:, 1::2],
@@ -104,28 +118,45 @@ def extract(
     )
 
 
-def _span(batch: Batch, texts: Sequence[_Text], position: ReadPosition, first_k: int) -> Bool[Tensor, "text pos"]:
-    """Mark the tokens that are pooled, never the first of a text (the attention sink)."""
-    span = torch.zeros(batch.input_ids.shape, dtype=torch.bool)
-    for row, text in enumerate(texts):
-        start, end = text.n_prompt, len(text.ids)
-        if position == "first_k":
-            end = min(end, start + first_k)
-        elif position == "last_response":
-            start = end - 1
-        elif position == "last_prompt":
-            start, end = start - 1, start
-        span[row, max(start, 1) : end] = True
-        if not span[row].any():
-            raise PairsError("a prompt of a single token has no position to read that is not the attention sink")
-    return span
+def _weights(mask: Int[Tensor, "text pos"], position: ReadPosition, first_k: int) -> Float[Tensor, "text pos"]:
+    """Weigh the response tokens that are pooled, summing to 1 in each text."""
+    order = mask.cumsum(dim=1)
+    pool = mask.bool()
+    if position == "first_k":
+        pool = pool & (order <= first_k)
+    elif position == "last_response":
+        pool = pool & (order == mask.sum(dim=1, keepdim=True))
+    return pool.float() / pool.sum(dim=1, keepdim=True)
+
+
+def _read_prompts(
+    model: Model, batch: Batch, *, keep_last: bool
+) -> tuple[Any, Float[np.ndarray, "layer prompt d_model"] | None]:
+    """Return the cache of left-padded prompts and, if asked for, the residual at their last token."""
+    last: dict[int, Tensor] = {}
+
+    def reader(layer: int) -> ResidualHook:
+        def read(resid: Float[Tensor, "prompt pos d_model"]) -> None:
+            last[layer] = resid[:, -1].float().cpu()
+
+        return read
+
+    layers = range(model.card.n_layers) if keep_last else ()
+    with model.hooks({layer: reader(layer) for layer in layers}):
+        ids, mask = batch.input_ids.to(model.device), batch.attention_mask.to(model.device)
+        cache = model.forward(ids, mask, logits="none", keep_cache=True).cache
+    return cache, torch.stack([last[layer] for layer in layers]).numpy() if keep_last else None
 
 
 def _read(
-    model: Model, batch: Batch, pool: Bool[Tensor, "text pos"], response: Bool[Tensor, "text pos"]
+    model: Model,
+    batch: Batch,
+    prefix: Any,
+    prefix_mask: Int[Tensor, "text past"],
+    weights: Float[Tensor, "text pos"],
 ) -> tuple[Float[np.ndarray, "layer text d_model"], Float[np.ndarray, "layer text"]]:
-    weights = pool.float() / pool.sum(dim=1, keepdim=True)
-    norm_weights = response.float() / response.sum(dim=1, keepdim=True)
+    """Return the pooled residual of right-padded responses, and the mean norm of all their tokens."""
+    everywhere = _weights(batch.attention_mask, "mean_response", 0)
     pooled: dict[int, Tensor] = {}
     norms: dict[int, Tensor] = {}
 
@@ -134,13 +165,14 @@ def _read(
             wide = resid.float()
             pooled[layer] = einsum(wide, weights.to(wide.device), "text pos d_model, text pos -> text d_model").cpu()
             token_norms = torch.linalg.vector_norm(wide, dim=-1)
-            norms[layer] = einsum(token_norms, norm_weights.to(wide.device), "text pos, text pos -> text").cpu()
+            norms[layer] = einsum(token_norms, everywhere.to(wide.device), "text pos, text pos -> text").cpu()
 
         return read
 
     layers = range(model.card.n_layers)
+    mask = torch.cat([prefix_mask, batch.attention_mask], dim=1).to(model.device)
     with model.hooks({layer: reader(layer) for layer in layers}):
-        model.forward(batch.input_ids.to(model.device), batch.attention_mask.to(model.device), logits="none")
+        model.forward(batch.input_ids.to(model.device), mask, logits="none", cache=prefix)
     return (
         torch.stack([pooled[layer] for layer in layers]).numpy(),
         torch.stack([norms[layer] for layer in layers]).numpy(),

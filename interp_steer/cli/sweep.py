@@ -1,7 +1,7 @@
 """``interp-steer sweep``: layers x alphas x prompts."""
 
 from dataclasses import replace
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -22,7 +22,12 @@ from interp_steer.cli.options import (
     source,
     sweep_spec,
 )
-from interp_steer.terms import Scope
+from interp_steer.terms import Scope, Split
+
+if TYPE_CHECKING:
+    from interp_steer.run import Run
+    from interp_steer.stages import Source
+    from interp_steer.sweeps.grid import SweepSpec
 
 
 def sweep_command(
@@ -40,6 +45,9 @@ def sweep_command(
     batch_size: BatchSizeOption = None,
     engine: EngineOption = "local",
     address: AddressOption = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Measure a few steps and print what the rest will cost; write nothing.")
+    ] = False,
     device: DeviceOption = None,
     dtype: DtypeOption = None,
     device_map: DeviceMapOption = None,
@@ -78,8 +86,26 @@ def sweep_command(
         spec = replace(from_json(SweepSpec, manifest["sweep"]), **changes)
     else:
         spec = sweep_spec(name, card.n_layers, **given)
+    loaded, behavior = source(name, device, dtype, device_map, revision), manifest["behavior_source"]
+    if dry_run:
+        _print_estimate(opened, loaded, behavior, spec, split, batch_size)
+        return
     with opened.lock():
-        loaded = source(name, device, dtype, device_map, revision)
         start = engine_starter(engine, loaded, batch_size=batch_size, address=address)
-        sweep_stage(opened, manifest["behavior_source"], start, spec, split=split)
+        sweep_stage(opened, behavior, start, spec, split=split)
     typer.echo(opened.generations_path)
+
+
+def _print_estimate(
+    run: "Run", model: "Source", behavior: str, spec: "SweepSpec", split: Split, batch_size: int | None
+) -> None:
+    from interp_steer.stages import sweep_plan
+    from interp_steer.sweeps.estimate import estimate
+
+    prompts, cells = sweep_plan(run, behavior, spec, split=split)
+    cost = estimate(run, model.model, prompts, cells, spec, batch_size=batch_size)
+    minutes, seconds = divmod(round(cost.seconds), 60)
+    typer.echo(f"rows        {cost.rows:,} still to do: {len(cells)} cells x {len(prompts)} prompts")
+    typer.echo(f"tokens      {cost.new_tokens:,} to generate at most, after {cost.prompt_tokens:,} of prompts")
+    typer.echo(f"time        {minutes} min {seconds} s at most, {cost.batch_size} rows at a time")
+    typer.echo(f"memory      {cost.bytes / 1e9:.2f} GB beside the model")

@@ -90,19 +90,25 @@ def distinct(items: list[str], n: int) -> float | None:
     return len(set(grams)) / len(grams) if len(grams) > 1 else None
 
 
-def coherence(measures: Mapping[str, float | None], nll: float | None, thresholds: Thresholds) -> float | None:
+def coherence(
+    measures: Mapping[str, float | None], nll: float | None, thresholds: Thresholds, *, looped: bool = False
+) -> float | None:
     """Score a completion: the lowest of its ramps, so 0.5 or more means that it passes every threshold.
 
     Args:
         measures: What :func:`measure` found; what is None there is passed over.
         nll: Likelihood of the completion in the context of ``thresholds.reference``, nats per token.
         thresholds: From :func:`fit_thresholds`.
+        looped: Whether the completion was cut short because it repeated itself without end, which scores 0: its
+            other measurements would be worse had it gone on.
 
     Returns:
         A score in [0, 1], or None without a likelihood.
     """
     if nll is None:
         return None
+    if looped:
+        return 0.0
     scores = [thresholds.nll.score(nll)]
     for name, ramp in (("rep4", thresholds.rep4), ("distinct2", thresholds.distinct2)):
         value = measures[name]

@@ -58,7 +58,7 @@ def _verdict(generation: Generation, scorer: ScorerSpec, thresholds: Thresholds,
         reason = "empty answer"
     else:
         shown = score_behavior(scorer, generation.text)
-        makes_sense = coherence(measures, nll, thresholds)
+        makes_sense = coherence(measures, nll, thresholds, looped=generation.finish == "loop")
         reason = "no likelihood" if makes_sense is None else None
     return Verdict(
         generation=generation.key,

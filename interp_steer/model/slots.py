@@ -52,13 +52,15 @@ class Prefix:
         return found[-1] if found else None
 
 
-class _AttentionSlots(CacheLayerMixin):
+class _AttentionSlots(CacheLayerMixin):  # type: ignore[no-untyped-call]
     """Keys and values of one block, ``[slot, head, position, dim]``."""
 
     is_sliding = False
+    keys: Tensor
+    values: Tensor
 
     def __init__(self, slots: "Slots", example: Any, n: int, capacity: int) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self._slots = slots
         self.keys = example.keys.new_zeros(n, example.keys.shape[1], capacity, example.keys.shape[3])
         self.values = example.values.new_zeros(n, example.values.shape[1], capacity, example.values.shape[3])
@@ -163,9 +165,10 @@ class Slots(Cache):
         self._used = 0
         self._capacity = -(-capacity // COLUMNS) * COLUMNS
         self._on_device: dict[torch.device, tuple[Tensor, Tensor]] = {}
-        super().__init__(layers=[self._layer(one, n, capacity) for one in example.layers])
+        self._blocks = [self._block(one, n, capacity) for one in example.layers]
+        super().__init__(layers=list(self._blocks))
 
-    def _layer(self, example: Any, n: int, capacity: int) -> Any:
+    def _block(self, example: Any, n: int, capacity: int) -> "_AttentionSlots | _LinearSlots":
         if type(example) is LinearAttentionLayer:
             return _LinearSlots(example, n)
         window = getattr(example, "sliding_window", None)
@@ -211,7 +214,7 @@ class Slots(Cache):
         self._lengths += [prefix.length for prefix in prefixes]
         stale = [slot for slot in slots if slot < self._used]
         self._used = max(self._used, self.n)
-        for index, layer in enumerate(self.layers):
+        for index, layer in enumerate(self._blocks):
             if stale:  # a NaN that the last row left would come through the mask
                 layer.clear(torch.tensor(stale, device=_device(layer)))
             groups: dict[int, tuple[Reading, list[int], list[int]]] = {}
@@ -248,7 +251,7 @@ class Slots(Cache):
             self._lengths[hole] = self._lengths[mover]
         moved = [slot for slot, was in enumerate(origin) if was != slot]
         if moved:
-            for layer in self.layers:
+            for layer in self._blocks:
                 device = _device(layer)
                 to = torch.tensor(moved, device=device)
                 layer.move(to, torch.tensor([origin[slot] for slot in moved], device=device))
@@ -264,7 +267,7 @@ class Slots(Cache):
 
     def _changed(self) -> None:
         self._on_device.clear()
-        for layer in self.layers:
+        for layer in self._blocks:
             layer.resize(self.n)
 
     def _tensors(self, device: torch.device) -> tuple[Tensor, Tensor]:

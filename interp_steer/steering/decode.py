@@ -102,9 +102,13 @@ def auto_batch_size(model: Model, rows: Sequence[DecodeRow], settings: DecodeSet
         free = torch.cuda.mem_get_info(model.device)[0]
     else:
         free = psutil.virtual_memory().available
-    logits = 3 * 4 * model.vocab_size
-    each = bytes_per_slot(_example(model), _capacity(rows, settings)) + logits
-    return max(1, min(int(MEMORY_SHARE * free / each), LARGEST_BATCH.get(model.device.type, 128)))
+    fits = int(MEMORY_SHARE * free / memory_per_row(model, rows, settings))
+    return max(1, min(fits, LARGEST_BATCH.get(model.device.type, 128)))
+
+
+def memory_per_row(model: Model, rows: Sequence[DecodeRow], settings: DecodeSettings) -> int:
+    """Return the bytes a row of the batch takes: its slot in the cache, and its logits with two copies of them."""
+    return bytes_per_slot(_example(model), _capacity(rows, settings)) + 3 * 4 * model.vocab_size
 
 
 class _Decoder:

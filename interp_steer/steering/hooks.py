@@ -89,8 +89,8 @@ class BatchSteering:
         flat = [index for members in by_layer.values() for part in members for index in part]
         indices = torch.tensor(flat, dtype=torch.long).to(self._device, non_blocking=True)
         start = 0
-        for layer, (members, _) in by_layer.items():
-            middle, end = start + len(members), start + 2 * len(members)
+        for layer, (steered, _) in by_layer.items():
+            middle, end = start + len(steered), start + 2 * len(steered)
             self._now[layer] = _Push(rows=indices[start:middle], push=self._bank[indices[middle:end]])
             start = end
 
@@ -101,7 +101,8 @@ class BatchSteering:
         Args:
             keep: Whether to keep the residual stream at every layer that has a hook.
         """
-        self._now, captured = {}, {}
+        captured: dict[int, Tensor] = {}
+        self._now = {}
         self._captured = captured if keep else None
         try:
             yield captured

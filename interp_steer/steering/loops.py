@@ -2,7 +2,7 @@
 
 A tail is a loop if it repeats one block of at most 16 tokens, at least 4 times over, and is at least 32
 tokens long. What follows is more of the same (``benchmarks/loops.py`` counts how often it was), so the row
-can leave the batch; nothing that is judged changes, for such a text is incoherent already.
+can leave the batch. The completion says so: its ``finish`` is ``loop``, and the offline judge calls it incoherent.
 """
 
 from collections.abc import Sequence

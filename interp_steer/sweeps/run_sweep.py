@@ -7,14 +7,16 @@ from time import perf_counter
 from interp_steer.activations.artifact import read_activations
 from interp_steer.model.protocol import Model
 from interp_steer.progress import progress
-from interp_steer.records import Behavior, Cell, EvaluationPrompt, Generation
+from interp_steer.records import Behavior, Cell, EvaluationPrompt, Generation, ModelCard
 from interp_steer.run import Run, append_records
 from interp_steer.steering.rows import DecodeSettings
 from interp_steer.sweeps.answers import Answer, Engine, LocalEngine, Request
 from interp_steer.sweeps.directions import cell_interventions
 from interp_steer.sweeps.grid import SweepSpec
 from interp_steer.sweeps.rows import SweepRow, claim_model, claim_spec, rows_to_do
-from interp_steer.vectors.vector import SteeringVectors, read_vectors
+from interp_steer.vectors.vector import read_vectors
+
+BARS = " ▁▂▃▄▅▆▇█"
 
 
 def sweep(
@@ -41,35 +43,57 @@ def sweep(
         VectorError: If the vectors belong to another model.
     """
     engine = LocalEngine(model) if isinstance(model, Model) else model
-    vectors = read_vectors(run.vectors_path)
-    vectors.check_model(engine.card)
-    spec.check(engine.card.n_layers, engine.card.name)
+    check_fits(run, engine.card, spec)
     claim_model(run, engine.card)
     behavior = run.behavior()
     done = {generation.key for generation in run.generations()}
     claim_spec(run, spec, started=bool(done))
     rows = rows_to_do(prompts, cells, spec, done)
-    settings = DecodeSettings(
-        scope=spec.scope, max_new_tokens=spec.max_new_tokens, temperature=spec.temperature, top_p=spec.top_p
-    )
-    left = Counter(row.cell.layer for row in rows)
-    n_layers, started, n_tokens = len(left - Counter([None])), perf_counter(), 0
+    requests, settings = requests_of(run, rows, spec), decode_settings(spec)
+    wanted = Counter(row.cell.layer for row in rows if row.cell.layer is not None)
+    ready: Counter[int | None] = Counter()
+    started, n_tokens = perf_counter(), 0
     with progress("generations", len(rows)) as advance:
-        for batch in engine.answers(_requests(run, behavior, vectors, rows, spec), settings):
-            members = [rows[place] for place, _ in batch]
+        for batch in engine.answers(requests, settings):
             generations = [_generation(behavior, rows[place], answer) for place, answer in batch]
             append_records(run.generations_path, generations)
-            left -= Counter(row.cell.layer for row in members)
+            ready.update(rows[place].cell.layer for place, _ in batch)
             n_tokens += sum(answer.n_tokens for _, answer in batch)
-            layers = n_layers - len([layer for layer in left if layer is not None])
-            rate = n_tokens / (perf_counter() - started)
-            advance(len(batch), f"{rate:.0f} tokens/s, {layers} of {n_layers} layers done")
+            by_layer = "".join(BARS[ready[layer] * (len(BARS) - 1) // wanted[layer]] for layer in sorted(wanted))
+            advance(len(batch), f"{n_tokens / (perf_counter() - started):.0f} tokens/s  layers {by_layer}")
     return len(rows)
 
 
-def _requests(
-    run: Run, behavior: Behavior, vectors: SteeringVectors, rows: Sequence[SweepRow], spec: SweepSpec
-) -> list[Request]:
+def check_fits(run: Run, card: ModelCard, spec: SweepSpec) -> None:
+    """Refuse a specification or vectors that do not fit a model.
+
+    Raises:
+        SteeringError: If the specification does not fit the model.
+        VectorError: If the vectors belong to another model.
+    """
+    read_vectors(run.vectors_path).check_model(card)
+    spec.check(card.n_layers, card.name)
+
+
+def decode_settings(spec: SweepSpec) -> DecodeSettings:
+    """Return what all rows of a sweep share."""
+    return DecodeSettings(
+        scope=spec.scope, max_new_tokens=spec.max_new_tokens, temperature=spec.temperature, top_p=spec.top_p
+    )
+
+
+def requests_of(run: Run, rows: Sequence[SweepRow], spec: SweepSpec) -> list[Request]:
+    """Return what an engine is asked for each row; rows of a cell share their interventions.
+
+    Args:
+        run: Run directory with vectors (and activations, for the ``sign_flipped`` control).
+        rows: Rows of the sweep.
+        spec: Seeds of sampling and controls.
+
+    Raises:
+        SteeringError: If a layer has no direction, or a control lacks its activations.
+    """
+    vectors, behavior = read_vectors(run.vectors_path), run.behavior()
     activations = read_activations(run.activations_path) if run.activations_path.exists() else None
     pushes = {
         cell: cell_interventions(cell, vectors, activations, spec.seed) for cell in {row.cell: None for row in rows}

@@ -2,13 +2,14 @@
 
 import copy
 import random
+from types import SimpleNamespace
 
 import pytest
 import torch
 
 from interp_steer.errors import SteeringError
 from interp_steer.model.load import wrap_model
-from interp_steer.steering.decode import decode
+from interp_steer.steering.decode import auto_batch_size, decode, memory_per_row, stream
 from interp_steer.steering.rows import DecodeRow, DecodeSettings
 from interp_steer.terms import SCOPES
 
@@ -111,6 +112,106 @@ def test_rows_that_end_leave_the_batch_and_change_no_other(ending, push, tempera
     assert len(set(batch_sizes)) > 3, "the batch shrank several times"
     assert {completion.finish for completion in completions} == {"eos", "length"}
     assert completions == [decode(ending, [row], settings)[0] for row in rows]
+
+
+@pytest.mark.parametrize("scope", SCOPES)
+@pytest.mark.parametrize("temperature", [0.0, 1.0])
+@pytest.mark.parametrize("batch_size", [1, 3, 8])
+def test_rows_that_wait_take_the_places_of_those_that_end(ending, push, scope, temperature, batch_size):
+    rows = [
+        DecodeRow(
+            prompt_ids=prompt_ids(ending, f"{'Ha' * (i % 5)}?"),
+            interventions=(push(ending, i % 4, 0.3),) * (i % 3 > 0),
+            seed=i,
+        )
+        for i in range(40)
+    ]
+    settings = DecodeSettings(scope=scope, max_new_tokens=12, temperature=temperature)
+    batch_sizes = []
+    with ending.hooks({0: lambda resid: batch_sizes.append(resid.shape[0]) if resid.shape[1] == 1 else None}):
+        completions = decode(ending, rows, settings, batch_size=batch_size)
+    steps = sum(len(completion.ids) for completion in completions)
+    full = batch_sizes.index(next(size for size in reversed(batch_sizes) if size == batch_size))
+    assert max(batch_sizes) == batch_size
+    assert sum(batch_sizes) == steps, "no pass carries a row that has ended"
+    assert all(size == batch_size for size in batch_sizes[: full + 1]), "the batch is full while a row waits"
+    assert completions == [decode(ending, [row], settings)[0] for row in rows]
+
+
+def test_rows_come_as_they_end_and_no_hook_is_on_while_they_are_handled(ending, push, n_hooks):
+    rows = [
+        DecodeRow(prompt_ids=prompt_ids(ending, f"{i}"), interventions=(push(ending, 1, 0.3),), seed=i)
+        for i in range(24)
+    ]
+    settings = DecodeSettings(max_new_tokens=12)
+    found, probe = {}, torch.tensor([prompt_ids(ending, "Hi")])
+    plain = ending.forward(probe, torch.ones_like(probe), logits="all").logits
+    batches = 0
+    for batch in stream(ending, rows, settings, batch_size=8):
+        assert n_hooks(ending) == 0
+        assert torch.equal(ending.forward(probe, torch.ones_like(probe), logits="all").logits, plain)
+        assert not found.keys() & {place for place, _ in batch}
+        found.update(batch)
+        batches += 1
+    assert batches > 3
+    assert [found[i] for i in range(24)] == decode(ending, rows, settings)
+
+
+def test_out_of_memory_halves_the_batch_and_loses_no_row(plain_tiny_llama, tiny_llama, push, n_hooks, caplog):
+    model = wrap_model(copy.deepcopy(plain_tiny_llama), tiny_llama.chat.tokenizer, name="small")
+    rows = [
+        DecodeRow(prompt_ids=prompt_ids(model, f"{i}"), interventions=(push(model, i % 4, 0.4),), seed=i)
+        for i in range(20)
+    ]
+    settings = DecodeSettings(max_new_tokens=6)
+    expected, sizes = decode(tiny_llama, rows, settings), []
+
+    def memory(_module, args):
+        sizes.append(args[0].shape[0])
+        if args[0].shape[0] > 5:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+
+    model.bridge.original_model.lm_head.original_component.register_forward_pre_hook(memory)
+    assert decode(model, rows, settings, batch_size=16) == expected
+    assert {16, 8, 4} <= set(sizes)
+    assert max(sizes[2:]) == 4
+    assert "batches of 4 rows" in caplog.text
+    assert n_hooks(model) == 0
+
+
+def test_a_row_that_does_not_fit_alone_is_an_error(plain_tiny_llama, tiny_llama):
+    model = wrap_model(copy.deepcopy(plain_tiny_llama), tiny_llama.chat.tokenizer, name="smaller")
+
+    def memory(*_):
+        raise RuntimeError("[enforce fail at alloc_cpu.cpp:127] DefaultCPUAllocator: can't allocate memory")
+
+    model.bridge.original_model.lm_head.original_component.register_forward_pre_hook(memory)
+    with pytest.raises(SteeringError, match="a single row does not fit into memory"):
+        decode(model, [DecodeRow(prompt_ids=(5, 6, 7))] * 3, DecodeSettings())
+
+
+def test_a_loop_ends_a_row_and_says_so(plain_tiny_llama, tiny_llama):
+    stuck = copy.deepcopy(plain_tiny_llama)
+    with torch.no_grad():  # every token is as good as any, so the first is taken
+        stuck.lm_head.weight.zero_()
+    model = wrap_model(stuck, tiny_llama.chat.tokenizer, name="stuck")
+    rows = [DecodeRow(prompt_ids=prompt_ids(model, "Hi"))]
+    looped = decode(model, rows, DecodeSettings(max_new_tokens=64))[0]
+    whole = decode(model, rows, DecodeSettings(max_new_tokens=64, stop_early=False))[0]
+    assert (looped.finish, len(looped.ids)) == ("loop", 32)
+    assert (whole.finish, len(whole.ids)) == ("length", 64)
+    assert whole.ids[:32] == looped.ids
+
+
+def test_the_batch_follows_the_free_memory(tiny_llama, monkeypatch):
+    rows = [DecodeRow(prompt_ids=(5,) * 40)] * 500
+    settings = DecodeSettings(max_new_tokens=60)
+    each = memory_per_row(tiny_llama, rows, settings)
+    assert auto_batch_size(tiny_llama, rows, settings) == 128
+    for fits in (50, 3, 0):
+        free = SimpleNamespace(available=int(each * fits / 0.6) + each // 2)
+        monkeypatch.setattr("psutil.virtual_memory", lambda free=free: free)
+        assert auto_batch_size(tiny_llama, rows, settings) == max(1, fits)
 
 
 def test_a_completion_ends_with_its_first_end_token(ending):
