@@ -13,6 +13,7 @@ from interp_steer.stages import (
     begin_run,
     extract_stage,
     fit_stage,
+    halve_stage,
     judge_stage,
     project_stage,
     sweep_stage,
@@ -64,6 +65,7 @@ def run_behavior(
         extract_stage(run, behavior, source, read_position=read_position, first_k=first_k)
         fit_stage(run, method=method)
         wanted = spec(run.model_card().n_layers)
+        halve_stage(run, behavior, source, wanted)
         sweep_stage(run, behavior, start, wanted, split="dev")
         judge_stage(run, judge_name)
         sweep_stage(run, behavior, start, wanted, split="test")

@@ -21,7 +21,7 @@ from interp_steer.errors import RunError
 from interp_steer.judges.judge import judge
 from interp_steer.outcomes import read_outcomes
 from interp_steer.pairs import pairs_sha256, read_behavior, read_pairs, read_prompts
-from interp_steer.records import Cell, EvaluationPrompt, to_json
+from interp_steer.records import Cell, EvaluationPrompt, from_json, to_json
 from interp_steer.run import Run, write_json
 from interp_steer.sweeps.grid import SweepSpec, confirmation_cells
 from interp_steer.terms import Method, ReadPosition, Split
@@ -233,7 +233,38 @@ def sweep_plan(
     check_unchanged(run, behavior)
     card = run.model_card()
     spec.check(card.n_layers, card.name)
-    return read_prompts(behavior, split), spec.dev_cells() if split == "dev" else chosen_cells(run)
+    prompts = read_prompts(behavior, split)
+    if split == "test":
+        return prompts, chosen_cells(run)
+    if spec.strategy == "full":
+        return prompts, spec.dev_cells()
+    held = run.manifest().get("halving")
+    if held is None or from_json(SweepSpec, held["spec"]) != spec:
+        raise RunError(f"{run.path}: no cells are chosen for this grid yet; run the halving stage first")
+    return prompts, spec.dev_cells([from_json(Cell, cell) for cell in held["cells"]])
+
+
+def halve_stage(run: Run, behavior: str | Path, source: Source, spec: SweepSpec) -> None:
+    """Choose the cells of a ``halving`` sweep by likelihoods, unless they are chosen; nothing to do for ``full``.
+
+    Raises:
+        RunError: If the run holds generations of another specification.
+        PairsError: If the dev prompts have no pair of responses, which likelihoods compare.
+    """
+    held = run.manifest().get("halving")
+    if spec.strategy == "full" or (held is not None and from_json(SweepSpec, held["spec"]) == spec):
+        return
+    from interp_steer.sweeps.halving import halve
+    from interp_steer.sweeps.rows import claim_spec
+
+    check_unchanged(run, behavior)
+    claim_spec(run, spec, started=bool(run.generations()))
+    pairs = read_pairs(behavior, "dev")
+    with timed(run, "load model"):
+        model = source.model
+    with timed(run, "halve"):
+        halving = halve(model, read_vectors(run.vectors_path), pairs, spec)
+    run.update_manifest(halving=to_json(halving))
 
 
 def missing(run: Run, prompts: Sequence[EvaluationPrompt], cells: Sequence[Cell], spec: SweepSpec) -> int:

@@ -6,6 +6,7 @@ Split = Literal["train", "dev", "test"]
 Control = Literal["steered", "unsteered", "prompted", "random", "sign_flipped"]
 Scope = Literal["response", "all", "generated"]
 ReadPosition = Literal["mean_response", "last_response", "first_k", "last_prompt"]
+Strategy = Literal["full", "halving"]
 Finish = Literal["eos", "length", "loop"]
 Method = Literal["mean_difference", "pca", "pca_centered"]
 

@@ -258,3 +258,20 @@ def test_steering_a_real_model_toward_refusal_raises_refusal(smollm2, tmp_path):
     assert scores["steered"] >= 0.5
     assert scores["random"] <= 0.2
     assert outcomes.effect("dev", steered, "behavior").low > 0
+
+
+def test_halving_chooses_by_likelihood_once_and_sweeps_what_is_left(behavior, source, tmp_path):
+    spec = SweepSpec(layers=(0, 1, 2, 3), alphas=(0.1, 0.2, 0.3, 0.4), max_new_tokens=6, strategy="halving")
+    run = run_behavior(behavior, source, out=tmp_path / "halved", spec=lambda _: spec)
+    held = run.manifest()["halving"]
+    assert [len(one["layers"]) for one in held["rounds"]] == [4, 4]
+    chosen = {(cell["layer"], cell["alpha"]) for cell in held["cells"]}
+    swept = {(row.cell.layer, row.cell.alpha) for row in run.generations() if row.split == "dev"} - {(None, 0.0)}
+    assert swept == chosen
+    assert len(chosen) == 4 * 3
+    assert run.report_path.exists()
+    before = contents(run)
+    run_behavior(behavior, Source(name=source.name, load=no_model), out=run.path, spec=lambda _: spec)
+    assert contents(run) == before
+    with pytest.raises(RunError, match="strategy: 'halving' -> 'full'"):
+        run_behavior(behavior, source, out=run.path, spec=lambda _: replace(spec, strategy="full"))

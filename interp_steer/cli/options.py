@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from interp_steer.errors import SteeringError, VectorError
-from interp_steer.terms import Method, ReadPosition, Scope
+from interp_steer.terms import Method, ReadPosition, Scope, Strategy
 
 if TYPE_CHECKING:
     from interp_steer.model.protocol import Model
@@ -35,6 +35,12 @@ LAYERS_HELP = "Layers: `all`, `7,10,13`, a range `7-13`, or a range with a step 
 LayersOption = Annotated[str, typer.Option(help=LAYERS_HELP)]
 AlphasOption = Annotated[
     str | None, typer.Option(help="Strengths as fractions of the residual's norm, e.g. `0.2,0.3,0.4` or `-0.3,0.3`.")
+]
+StrategyOption = Annotated[
+    Strategy | None,
+    typer.Option(
+        help="`full` (default): generate at every cell. `halving`: only where likelihoods of the dev pairs rise."
+    ),
 ]
 ScopeOption = Annotated[
     Scope, typer.Option(help="Steered positions: from the last prompt token on; only generated ones; all but the sink.")
@@ -153,6 +159,7 @@ def sweep_spec(
     max_new_tokens: int = 48,
     temperature: float = 0.0,
     seed: int = 0,
+    strategy: Strategy = "full",
 ) -> "SweepSpec":
     """Return what a sweep covers, from the options of the command line.
 
@@ -177,6 +184,7 @@ def sweep_spec(
         max_new_tokens=max_new_tokens,
         temperature=temperature,
         seed=seed,
+        strategy=strategy,
     )
 
 

@@ -16,6 +16,7 @@ from interp_steer.cli.options import (
     EngineOption,
     RevisionOption,
     RunArgument,
+    StrategyOption,
     engine_starter,
     parse_alphas,
     parse_layers,
@@ -38,6 +39,7 @@ def sweep_command(
     ] = "dev",
     layers: Annotated[str | None, typer.Option(help=LAYERS_HELP)] = None,
     alphas: AlphasOption = None,
+    strategy: StrategyOption = None,
     scope: Annotated[Scope | None, typer.Option(help="Steered positions.")] = None,
     max_new_tokens: Annotated[int | None, typer.Option(help="Longest completion, in tokens.", min=1)] = None,
     temperature: Annotated[float | None, typer.Option(help="0 decodes greedily.", min=0)] = None,
@@ -46,7 +48,7 @@ def sweep_command(
     engine: EngineOption = "local",
     address: AddressOption = None,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Measure a few steps and print what the rest will cost; write nothing.")
+        bool, typer.Option("--dry-run", help="Measure a few steps and print what the rest will cost; generate nothing.")
     ] = False,
     device: DeviceOption = None,
     dtype: DtypeOption = None,
@@ -62,7 +64,7 @@ def sweep_command(
     """
     from interp_steer.records import from_json
     from interp_steer.run import open_run
-    from interp_steer.stages import sweep_stage
+    from interp_steer.stages import halve_stage, sweep_stage
     from interp_steer.sweeps.grid import SweepSpec
 
     opened = open_run(run)
@@ -71,6 +73,7 @@ def sweep_command(
     options: dict[str, Any] = {
         "layers": layers,
         "alphas": alphas,
+        "strategy": strategy,
         "scope": scope,
         "max_new_tokens": max_new_tokens,
         "temperature": temperature,
@@ -92,6 +95,7 @@ def sweep_command(
         return
     with opened.lock():
         start = engine_starter(engine, loaded, batch_size=batch_size, address=address)
+        halve_stage(opened, behavior, loaded, spec)
         sweep_stage(opened, behavior, start, spec, split=split)
     typer.echo(opened.generations_path)
 
@@ -99,9 +103,11 @@ def sweep_command(
 def _print_estimate(
     run: "Run", model: "Source", behavior: str, spec: "SweepSpec", split: Split, batch_size: int | None
 ) -> None:
-    from interp_steer.stages import sweep_plan
+    from interp_steer.stages import halve_stage, sweep_plan
     from interp_steer.sweeps.estimate import estimate
 
+    with run.lock():
+        halve_stage(run, behavior, model, spec)
     prompts, cells = sweep_plan(run, behavior, spec, split=split)
     cost = estimate(run, model.model, prompts, cells, spec, batch_size=batch_size)
     minutes, seconds = divmod(round(cost.seconds), 60)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from interp_steer.errors import SteeringError
 from interp_steer.records import Cell
-from interp_steer.terms import Scope
+from interp_steer.terms import Scope, Strategy
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,6 +22,7 @@ class SweepSpec:
         top_p: Mass of the nucleus when sampling.
         samples: Completions per prompt and cell (more than one needs a temperature).
         seed: Seed of the sampling and of the random directions.
+        strategy: ``full`` generates at every cell; ``halving`` at those that likelihoods have not ruled out.
     """
 
     layers: tuple[int, ...]
@@ -33,6 +34,7 @@ class SweepSpec:
     top_p: float = 1.0
     samples: int = 1
     seed: int = 0
+    strategy: Strategy = "full"
 
     def check(self, n_layers: int, model: str) -> None:
         """Refuse a specification that does not fit the model.
@@ -68,12 +70,17 @@ class SweepSpec:
                 f"{self.samples} samples at temperature 0 would be the same text; set --temperature above 0"
             )
 
-    def dev_cells(self) -> list[Cell]:
-        """Return every cell of the grid with its controls: the search over layers and alphas."""
-        grid = [Cell(control="steered", layer=layer, alpha=alpha) for layer in self.layers for alpha in self.alphas]
-        random = [
-            Cell(control="random", layer=layer, alpha=alpha) for layer in self.layers for alpha in self.random_alphas
+    def dev_cells(self, shortlist: Sequence[Cell] | None = None) -> list[Cell]:
+        """Return every cell of the grid with its controls: the search over layers and alphas.
+
+        Args:
+            shortlist: The steered cells that are left of the grid; all of them if not given.
+        """
+        grid = shortlist or [
+            Cell(control="steered", layer=layer, alpha=alpha) for layer in self.layers for alpha in self.alphas
         ]
+        layers = dict.fromkeys(cell.layer for cell in grid)
+        random = [Cell(control="random", layer=layer, alpha=alpha) for layer in layers for alpha in self.random_alphas]
         return [Cell(control="unsteered"), Cell(control="prompted"), *grid, *random]
 
 
