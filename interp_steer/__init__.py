@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from interp_steer.activations.artifact import read_activations, save_activations
     from interp_steer.activations.extract import extract
     from interp_steer.analysis import analyze
+    from interp_steer.begin import begin_run
     from interp_steer.doctor import diagnose
     from interp_steer.errors import InterpSteerError
     from interp_steer.judges.judge import judge
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
     from interp_steer.pipeline import run_behavior
     from interp_steer.report.render import write_report
     from interp_steer.run import open_run
-    from interp_steer.stages import begin_run
     from interp_steer.steering.steer import steer
     from interp_steer.sweeps.grid import SweepSpec
     from interp_steer.sweeps.run_sweep import sweep
@@ -36,7 +36,7 @@ _HOMES = {
     "InterpSteerError": "errors",
     "SweepSpec": "sweeps.grid",
     "analyze": "analysis",
-    "begin_run": "stages",
+    "begin_run": "begin",
     "diagnose": "doctor",
     "extract": "activations.extract",
     "fit": "vectors.fit",

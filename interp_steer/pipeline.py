@@ -5,19 +5,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from interp_steer.analysis import analyze
+from interp_steer.begin import Source, begin_run, timed
 from interp_steer.pairs import read_behavior
 from interp_steer.report.render import write_report
 from interp_steer.run import Run
 from interp_steer.stages import (
-    Source,
-    begin_run,
     extract_stage,
     fit_stage,
     halve_stage,
     judge_stage,
     project_stage,
     sweep_stage,
-    timed,
 )
 from interp_steer.sweeps.grid import SweepSpec
 from interp_steer.terms import Method, ReadPosition

@@ -45,6 +45,16 @@ class Run:
         return self.path / "vectors.safetensors"
 
     @property
+    def propensity_path(self) -> Path:
+        """How likely the responses of held-out pairs are under steering."""
+        return self.path / "propensity.safetensors"
+
+    @property
+    def calibration_path(self) -> Path:
+        """The alpha of equal disturbance at each layer."""
+        return self.path / "calibration.json"
+
+    @property
     def generations_path(self) -> Path:
         """One line per completion."""
         return self.path / "generations.jsonl"

@@ -1,26 +1,17 @@
-"""The stages of a run, each of which does what is missing and no more.
+"""The stages of a run, each of which does what is missing and no more."""
 
-The model is loaded at the first stage that needs it, so a finished run costs no model at all.
-"""
-
-import subprocess
-import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
-from functools import cached_property
+from collections.abc import Callable, Sequence
+from contextlib import closing
 from hashlib import sha256
-from importlib.metadata import version
 from pathlib import Path
-from time import perf_counter
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from interp_steer.activations.artifact import read_activations, save_activations
+from interp_steer.begin import Source, check_unchanged, timed
 from interp_steer.errors import RunError
 from interp_steer.judges.judge import judge
 from interp_steer.outcomes import read_outcomes
-from interp_steer.pairs import pairs_sha256, read_behavior, read_pairs, read_prompts
+from interp_steer.pairs import read_pairs, read_prompts
 from interp_steer.records import Cell, EvaluationPrompt, from_json, to_json
 from interp_steer.run import Run, write_json
 from interp_steer.sweeps.grid import SweepSpec, confirmation_cells
@@ -29,115 +20,7 @@ from interp_steer.vectors.fit import fit
 from interp_steer.vectors.vector import read_vectors, save_vectors
 
 if TYPE_CHECKING:
-    from interp_steer.model.protocol import Model
     from interp_steer.sweeps.answers import Engine
-
-VERSIONED = ("interp-steer", "numpy", "torch", "transformers", "transformer-lens", "scikit-learn")
-
-
-@dataclass
-class Source:
-    """A model that is loaded when it is first needed.
-
-    Attributes:
-        name: Name for the manifest, before anything is loaded.
-        load: Loads it.
-        options: Keyword arguments with which ``load_model`` loads it, in this process or another.
-    """
-
-    name: str
-    load: "Callable[[], Model]"
-    options: Mapping[str, str | None] = field(default_factory=dict)
-
-    @cached_property
-    def model(self) -> "Model":
-        """The model itself."""
-        return self.load()
-
-    def engine(self, batch_size: int | None = None) -> "Engine":
-        """Return the default engine: this model, in this process."""
-        from interp_steer.sweeps.answers import LocalEngine
-
-        return LocalEngine(self.model, batch_size=batch_size)
-
-
-FORMAT = 1
-SPLITS: tuple[Split, ...] = ("train", "dev", "test")
-
-
-def begin_run(path: str | Path, behavior: str | Path, model: str) -> Run:
-    """Open a run directory for one behavior on one model, or continue it.
-
-    Args:
-        path: The run directory; made if it does not exist.
-        behavior: Name or folder of the behavior.
-        model: Name of the model.
-
-    Raises:
-        BehaviorError: If the behavior does not exist or cannot be read.
-        PairsError: If a line of its pairs or prompts is malformed: before a model is loaded, not hours after.
-        RunError: If the directory holds a run of another behavior, other pairs, or another model.
-    """
-    run = Run(Path(path))
-    found = read_behavior(behavior)
-    for split in SPLITS[1:]:
-        read_prompts(behavior, split)
-    if run.manifest():
-        if (held := run.manifest().get("model_name")) != model:
-            raise RunError(f"{run.path} was made with another model: {held} there, {model} here; choose another --out")
-        check_unchanged(run, behavior)
-        run.update_manifest(behavior=to_json(found))
-        return run
-    run.update_manifest(
-        format=FORMAT,
-        created=datetime.now(UTC).isoformat(timespec="seconds"),
-        command=" ".join([Path(sys.argv[0]).name, *sys.argv[1:]]),
-        git_commit=_git_commit(),
-        versions={name: version(name) for name in VERSIONED},
-        model_name=model,
-        behavior=to_json(found),
-        behavior_source=str(behavior),
-        pairs=_pairs_entry(behavior),
-        stages={},
-    )
-    return run
-
-
-def check_unchanged(run: Run, behavior: str | Path) -> None:
-    """Refuse to continue a run whose pairs, prompts, or way of asking have changed since it began.
-
-    Rubric, scorer and notes may change: the judge then judges again.
-
-    Raises:
-        RunError: Naming what changed.
-    """
-    manifest = run.manifest()
-    if manifest.get("format") != FORMAT:
-        raise RunError(f"{run.path} was made by another version of interp-steer; choose another --out")
-    before, now = run.behavior(), read_behavior(behavior)
-    held, found = manifest["pairs"], _pairs_entry(behavior)
-    changes = [
-        ("behavior", before.name, now.name),
-        ("set of pairs", held["sha256"], found["sha256"]),
-        ("set of prompts", held["prompts_sha256"], found["prompts_sha256"]),
-    ]
-    if run.generations_path.exists():
-        changes += [
-            ("system_prompt", before.system_prompt, now.system_prompt),
-            ("coherence reference", before.coherence.reference, now.coherence.reference),
-        ]
-    for what, was, is_now in changes:
-        if was != is_now:
-            raise RunError(f"{run.path} was made with another {what}: {was} there, {is_now} here; choose another --out")
-
-
-def _pairs_entry(behavior: str | Path) -> dict[str, Any]:
-    hashes = {split: pairs_sha256(behavior, split) for split in SPLITS}
-    return {
-        "n": len(read_pairs(behavior)),
-        "sha256": hashes["train"],
-        "prompts_sha256": hashes["dev"] + hashes["test"],
-    }
 
 
 def extract_stage(
@@ -217,7 +100,7 @@ def sweep_stage(
 
     with timed(run, "load model"):
         started = engine()
-    with timed(run, f"sweep {split}"):
+    with closing(started), timed(run, f"sweep {split}"):
         sweep(run, started, prompts, cells, spec)
 
 
@@ -312,24 +195,3 @@ def project_stage(run: Run, behavior: str | Path, source: Source) -> None:
         projections = project(source.model, read_vectors(run.vectors_path), run_readings(run, behavior))
     write_json(run.projections_path, to_json(projections))
     run.update_manifest(projected=wanted)
-
-
-@contextmanager
-def timed(run: Run, stage: str) -> Iterator[None]:
-    """Add the seconds of a stage to the manifest, also when it is left early."""
-    started = perf_counter()
-    try:
-        yield
-    finally:
-        stages: dict[str, Any] = run.manifest().get("stages", {})
-        seconds = stages.get(stage, {}).get("seconds", 0.0) + perf_counter() - started
-        run.update_manifest(stages={**stages, stage: {"seconds": round(seconds, 2)}})
-
-
-def _git_commit() -> str | None:
-    """The commit of the working directory, if it is a git checkout: a run should say what code made it."""
-    try:
-        found = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True, check=True)  # noqa: S607
-    except (OSError, subprocess.CalledProcessError):
-        return None
-    return found.stdout.strip()

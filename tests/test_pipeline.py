@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import pytest
 
+from interp_steer.begin import Source, begin_run
 from interp_steer.errors import InterpSteerError, RunError, SteeringError
 from interp_steer.model.load import load_model
 from interp_steer.outcomes import UNSTEERED, read_outcomes
@@ -14,7 +15,7 @@ from interp_steer.pairs import BUILTIN, read_prompts
 from interp_steer.pipeline import run_behavior
 from interp_steer.records import Cell
 from interp_steer.run import Run, write_json
-from interp_steer.stages import Source, begin_run, extract_stage, fit_stage, judge_stage
+from interp_steer.stages import extract_stage, fit_stage, judge_stage
 from interp_steer.sweeps.grid import SweepSpec
 from interp_steer.sweeps.run_sweep import sweep
 

@@ -10,11 +10,13 @@ import sys
 import typer
 
 from interp_steer.cli.analyze import analyze_command
+from interp_steer.cli.calibrate import calibrate_command
 from interp_steer.cli.doctor import doctor_command
 from interp_steer.cli.extract import extract_command
 from interp_steer.cli.fit import fit_command
 from interp_steer.cli.judge import judge_command
 from interp_steer.cli.pairs import pairs_app
+from interp_steer.cli.propensity import propensity_command
 from interp_steer.cli.report import report_command
 from interp_steer.cli.run import run_command
 from interp_steer.cli.steer import steer_command
@@ -39,6 +41,8 @@ app.add_typer(pairs_app, name="pairs")
 app.command("extract")(extract_command)
 app.command("fit")(fit_command)
 app.command("steer")(steer_command)
+app.command("propensity")(propensity_command)
+app.command("calibrate")(calibrate_command)
 app.command("sweep")(sweep_command)
 app.command("judge")(judge_command)
 app.command("analyze")(analyze_command)

@@ -33,9 +33,10 @@ def extract_command(
 
     Example: `interp-steer extract refusal --model smollm2-135m`
     """
+    from interp_steer.begin import begin_run
     from interp_steer.pairs import read_behavior
     from interp_steer.run import Run
-    from interp_steer.stages import begin_run, extract_stage
+    from interp_steer.stages import extract_stage
 
     read_behavior(behavior)
     run = Run(out or default_out(behavior, model))

@@ -10,9 +10,9 @@ from interp_steer.errors import SteeringError, VectorError
 from interp_steer.terms import Method, ReadPosition, Scope, Strategy
 
 if TYPE_CHECKING:
+    from interp_steer.begin import Source
     from interp_steer.model.protocol import Model
     from interp_steer.run import Run
-    from interp_steer.stages import Source
     from interp_steer.sweeps.answers import Engine
     from interp_steer.sweeps.grid import SweepSpec
 
@@ -68,7 +68,7 @@ JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON on stdout, 
 
 def source(name: str, device: str | None, dtype: str | None, device_map: str | None, revision: str | None) -> "Source":
     """Return a model that is loaded when a stage first needs it."""
-    from interp_steer.stages import Source
+    from interp_steer.begin import Source
 
     options = {"device": device, "dtype": dtype, "device_map": device_map, "revision": revision}
 

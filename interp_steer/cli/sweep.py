@@ -26,8 +26,8 @@ from interp_steer.cli.options import (
 from interp_steer.terms import Scope, Split
 
 if TYPE_CHECKING:
+    from interp_steer.begin import Source
     from interp_steer.run import Run
-    from interp_steer.stages import Source
     from interp_steer.sweeps.grid import SweepSpec
 
 

@@ -66,6 +66,10 @@ class Engine(Protocol):
         """Yield answers, each with the position of its request, some at a time as they are ready."""
         ...
 
+    def close(self) -> None:
+        """Give back what the engine holds."""
+        ...
+
 
 class LocalEngine:
     """The default engine: one model in this process."""
@@ -109,6 +113,9 @@ class LocalEngine:
                 )
                 for (place, completion), one in zip(batch, asked, strict=True)
             ]
+
+    def close(self) -> None:
+        """Keep the model: it is the caller's."""
 
 
 def _texts(requests: Sequence[Request]) -> set[tuple[str, str | None]]:

@@ -51,7 +51,16 @@ def test_a_model_that_is_not_there(fails, tmp_path):
 
 @pytest.mark.parametrize(
     "command",
-    ["fit {}", "sweep {}", "judge {}", "analyze magnitude {}", "report {}", "steer {} -p Why? -l 1 -a 0.3"],
+    [
+        "fit {}",
+        "propensity {}",
+        "calibrate {}",
+        "sweep {}",
+        "judge {}",
+        "analyze magnitude {}",
+        "report {}",
+        "steer {} -p Why? -l 1 -a 0.3",
+    ],
 )
 def test_a_missing_run_directory(command, fails, tmp_path):
     said = fails(*command.format(tmp_path / "no-run").split())
@@ -70,7 +79,14 @@ def test_a_run_directory_that_cannot_be_written(command, fails, tmp_path):
 
 
 @pytest.mark.parametrize(
-    "command", ["steer {} -p Why? -l 40 -a 0.3", "sweep {} --layers 1,40", "sweep {} --layers 2-40"]
+    "command",
+    [
+        "steer {} -p Why? -l 40 -a 0.3",
+        "sweep {} --layers 1,40",
+        "sweep {} --layers 2-40",
+        "propensity {} --layers 40",
+        "calibrate {} --layers 1,40",
+    ],
 )
 def test_a_layer_that_does_not_exist(command, run, fails):
     said = fails(*command.format(run.path).split())

@@ -11,6 +11,8 @@ COMMANDS = [
     "extract",
     "fit",
     "steer",
+    "propensity",
+    "calibrate",
     "sweep",
     "judge",
     "analyze",

@@ -2,14 +2,16 @@
 
 import numpy as np
 import pytest
+import torch
 
 from interp_steer.activations.artifact import Activations, save_activations
 from interp_steer.pairs import read_behavior
-from interp_steer.records import ActivationCard, EvaluationPrompt, to_json
+from interp_steer.records import ActivationCard, EvaluationPrompt, VectorCard, to_json
 from interp_steer.run import Run
 from interp_steer.sweeps.grid import SweepSpec
+from interp_steer.vectors.controls import random_direction
 from interp_steer.vectors.fit import fit
-from interp_steer.vectors.vector import save_vectors
+from interp_steer.vectors.vector import SteeringVectors, save_vectors
 
 PROMPTS = ("Why?", "How do I boil an egg?", "Name a bird.")
 
@@ -85,3 +87,45 @@ def assert_same_rows():
         assert nll[0] == pytest.approx(nll[1], abs=1e-4)
 
     return check
+
+
+@pytest.fixture(scope="session")
+def random_vectors():
+    """Function from a model to vectors in directions that mean nothing."""
+
+    def make(model):
+        card, n = model.card, model.card.n_layers
+        activations = ActivationCard(model=card, behavior="joy", pairs_sha256="0", read_position="mean_response")
+        return SteeringVectors(
+            direction=np.stack([random_direction(card.d_model, layer=layer, seed=99) for layer in range(n)]),
+            norm=np.ones(n),
+            activation_norm=np.ones(n),
+            card=VectorCard(activations=activations, method="mean_difference", n_pairs=2),
+        )
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def plain_log_softmax():
+    """Function to the log-probabilities at the tokens of a response: one text, no cache, no batch, a hook by hand."""
+
+    def read(hf_model, prompt, response, layer, alpha, direction, scope):
+        first = {"response": max(len(prompt) - 1, 1), "generated": len(prompt), "all": 1}[scope]
+
+        def hook(_module, _inputs, output):
+            steered = output.clone()
+            for position in range(first, output.shape[1]):
+                h = output[0, position]
+                steered[0, position] += alpha * h.norm() * torch.tensor(direction, dtype=h.dtype)
+            return steered
+
+        handle = hf_model.model.layers[layer].register_forward_hook(hook)
+        try:
+            with torch.inference_mode():
+                logits = hf_model(torch.tensor([[*prompt, *response]]), use_cache=False).logits[0]
+        finally:
+            handle.remove()
+        return logits[len(prompt) - 1 : -1].double().log_softmax(dim=-1)
+
+    return read

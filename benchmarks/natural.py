@@ -1,0 +1,77 @@
+"""Completions that end by themselves: useful tokens per second, against ``generate`` in whole batches."""
+
+import statistics
+from typing import Any
+
+import common
+import ours
+import plain as by_hand
+from common import Timed, say, timed
+from grid import Grid, agreement, upto_end
+
+from interp_steer.model.protocol import Model
+from interp_steer.steering.loops import loop_period
+
+OURS, WHOLE, UNSTEERED = "interp-steer", "mixed hook, generate in whole batches", "unsteered generate in whole batches"
+
+
+def compare(model: Model, plain: Any, grid: Grid, *, batch: int, rounds: int) -> dict[str, Any]:
+    """Complete a grid, once as a stream of rows and once in batches that wait for their longest row.
+
+    Args:
+        model: This library's side.
+        plain: The plain model, steered row by row with hand-written hooks (scope ``response``).
+        grid: What to complete; ``new_tokens`` is the longest completion.
+        batch: Most rows at a time, on both sides.
+        rounds: How often.
+    """
+    rows = [(cell, ids) for cell in grid.cells for ids in grid.prompts]
+    said: dict[str, list[list[int]]] = {}
+
+    def mine() -> int:
+        said[OURS] = ours.complete(model, grid.rows, grid.new_tokens, "response", batch=batch, natural=True)
+        return sum(map(len, said[OURS]))
+
+    def whole(name: str, *, steered: bool) -> int:
+        said[name] = []
+        for at in range(0, len(rows), batch):
+            cells, prompts = zip(*rows[at : at + batch], strict=True)
+            with by_hand.steered_by_row(plain, cells if steered else ()):
+                found = by_hand.generate(plain, prompts, grid.new_tokens, forced=False)
+            said[name] += [upto_end(ids, model.eos_ids) for ids in found]
+        return sum(map(len, said[name]))
+
+    found: dict[str, list[Timed]] = common.interleaved(
+        {
+            OURS: lambda: timed(mine),
+            WHOLE: lambda: timed(lambda: whole(WHOLE, steered=True)),
+            UNSTEERED: lambda: timed(lambda: whole(UNSTEERED, steered=False)),
+        },
+        rounds,
+    )
+    loops = [loop_period(ids) is not None for ids in said[OURS]]
+    seconds = {name: statistics.median(one.seconds for one in each) for name, each in found.items()}
+    # A row that ours left in a loop is longer on the other side; counted alike, only what came before is useful.
+    kept = sum(min(len(a), len(b)) for a, b in zip(said[OURS], said[WHOLE], strict=True))
+    useful = {OURS: kept / seconds[OURS], WHOLE: kept / seconds[WHOLE]}
+    in_seconds = statistics.median(b.seconds / a.seconds for a, b in zip(found[OURS], found[WHOLE], strict=True))
+    common.table(
+        "Completions that end by themselves", ("side", "seconds", "tokens up to the end/s"),
+        [(name, seconds[name], rate) for name, rate in common.rates(found).items()],
+    )  # fmt: skip
+    say(f"the grid: {in_seconds:.2f} times as long in whole batches; {sum(loops)} of {len(rows)} rows ended in a loop")
+    return {
+        "medians": {
+            "seconds": seconds,
+            "tokens_per_second_upto_end": common.rates(found),
+            "useful_tokens_per_second": useful,
+        },
+        "ratios": {
+            "seconds_against_ours": in_seconds,
+            "seconds_per_token_upto_end_against_ours": common.speedups(found, OURS),
+            "useful_tokens_per_second": useful[OURS] / useful[WHOLE],
+        },
+        "rows": len(rows),
+        "rows_ended_in_a_loop": sum(loops),
+        "agreement": agreement(said[OURS], said[WHOLE]),
+    }

@@ -1,0 +1,163 @@
+"""Other steering libraries, each in an environment of its own, kept waiting in a process between measurements."""
+
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import venv
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from importlib.metadata import version
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from common import say
+
+PEERS = {"steering-vectors": "steering-vectors==0.12.2", "repeng": "repeng==0.4.0"}
+SUPPORTED = "transformers<5"  # what steering-vectors asks for, and what repeng was written against
+
+PeersFolder = Annotated[
+    Path | None,
+    typer.Option(
+        "--peers", help="Where the peers' environments are kept between runs (2 GB); else a temporary folder."
+    ),
+]
+NoPeers = Annotated[bool, typer.Option("--no-peers", help="Leave the other libraries out.")]
+
+
+class Peer:
+    """Another library, ready to do its job whenever it is asked."""
+
+    def __init__(self, name: str, python: Path, model: Path, job: Mapping[str, Any]) -> None:
+        """Start its process and wait until the model is loaded.
+
+        Args:
+            name: A key of ``PEERS``.
+            python: Interpreter of its environment.
+            model: Folder of the model.
+            job: What it will be asked for; see ``peer.py``.
+        """
+        self._job = tempfile.NamedTemporaryFile("w", suffix=".json")  # noqa: SIM115 (it lives as long as the peer)
+        json.dump(job, self._job)
+        self._job.flush()
+        self._process = subprocess.Popen(
+            [python, Path(__file__).with_name("peer.py"), name, model, self._job.name],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+            env={**os.environ, "OMP_NUM_THREADS": str(job["threads"])},
+        )
+        self.versions: dict[str, str] = self._answer()["versions"]
+
+    def ask(self, **what: Any) -> dict[str, Any]:
+        """Have it do something once; return its answer, with the seconds it took."""
+        if self._process.stdin is None:
+            raise AssertionError("the process was started with a pipe")
+        self._process.stdin.write(json.dumps(what) + "\n")
+        self._process.stdin.flush()
+        return self._answer()
+
+    def _answer(self) -> dict[str, Any]:
+        line = self._process.stdout.readline() if self._process.stdout else ""
+        if not line:
+            raise RuntimeError(f"the process ended with {self._process.wait()}; its error is above")
+        found: dict[str, Any] = json.loads(line)
+        return found
+
+    def close(self) -> None:
+        """End its process."""
+        if self._process.stdin:
+            self._process.stdin.close()
+        self._process.wait()
+        self._job.close()
+
+
+@contextmanager
+def peers(
+    names: list[str], folder: Path | None, job: Mapping[str, Any]
+) -> Iterator[tuple[dict[str, Peer], dict[str, str]]]:
+    """Start peers; give those that run, and for each that does not the reason."""
+    from subjects import save_smollm2
+
+    running: dict[str, Peer] = {}
+    missing: dict[str, str] = {}
+    with ExitStack() as stack:
+        if folder is None:
+            folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+        folder.mkdir(parents=True, exist_ok=True)
+        save_smollm2(folder / "model")
+        for name in names:
+            try:
+                running[name] = Peer(name, environment(name, folder), folder / "model", job)
+                stack.callback(running[name].close)
+                say(f"{name} is ready: {running[name].versions}")
+            except (RuntimeError, OSError) as error:
+                missing[name] = str(error)
+                say(f"{name} is left out: {error}")
+        yield running, missing
+
+
+def environment(name: str, folder: Path) -> Path:
+    """Return the interpreter of a peer's environment, which is made if it is not there.
+
+    Raises:
+        RuntimeError: If it cannot be installed.
+    """
+    home = folder / name
+    python = home / ("Scripts" if os.name == "nt" else "bin") / "python"
+    check: list[str | Path] = [python, "-c", f"import torch, transformers, {name.replace('-', '_')}"]
+    if python.exists() and subprocess.run(check, capture_output=True, check=False).returncode == 0:
+        return python
+    say(f"installing {name} under {home} ...")
+    venv.create(home, with_pip=True)
+    wanted = [f"torch=={version('torch').partition('+')[0]}", PEERS[name], SUPPORTED]
+    done = subprocess.run(
+        [python, "-m", "pip", "install", "--quiet", "--prefer-binary", *wanted],
+        stdout=sys.stderr,
+        stderr=subprocess.PIPE,
+        text=True,
+        check=False,
+    )
+    if done.returncode:
+        raise RuntimeError(f"pip cannot install {', '.join(wanted)}: {done.stderr.strip().splitlines()[-1]}")
+    return python
+
+
+def steering_job(model: Any, grid: Any, n_cells: int, threads: int) -> dict[str, Any]:
+    """Say what the peers do: they add a vector of fixed length, here alpha times the usual norm at that layer."""
+    import torch
+
+    from interp_steer.batches import pad
+
+    norms: dict[int, float] = {}
+
+    def reader(layer: int) -> Callable[[Any], None]:
+        def read(resid: Any) -> None:
+            norms[layer] = float(torch.linalg.vector_norm(resid[:, -1].float(), dim=-1).mean())
+
+        return read
+
+    input_ids, mask = pad(grid.prompts, "left")
+    cells = [grid.cells[at] for at in grid.some_cells(n_cells)]
+    with model.hooks({cell.layer: reader(cell.layer) for cell in cells}):
+        model.forward(input_ids, mask, logits="none")
+    return {
+        "threads": threads,
+        "new_tokens": grid.new_tokens,
+        "input_ids": input_ids.tolist(),
+        "mask": mask.tolist(),
+        "cells": [
+            {"layer": cell.layer, "alpha": cell.alpha, "vector": (norms[cell.layer] * cell.direction).tolist()}
+            for cell in cells
+        ],
+    }
+
+
+def steers(peer: Peer, steered: list[list[int]], unsteered: list[list[int]], n_prompts: int) -> dict[str, float]:
+    """Show that a peer ran the same model, and that its steering changed what it says."""
+    plain = [ids for cell in peer.ask(do="unsteered")["found"] for ids in cell]
+    same = [a == b for a, b in zip(plain, unsteered, strict=False)]
+    changed = [ids != plain[i % n_prompts] for i, ids in enumerate(steered)]
+    return {"unsteered_rows_equal_to_ours": sum(same) / len(same), "rows_changed": sum(changed) / len(changed)}

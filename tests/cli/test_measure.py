@@ -1,0 +1,69 @@
+"""``propensity`` and ``calibrate`` on a run of a tiny model: measured once, kept, and measured anew on request."""
+
+import json
+import shutil
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from interp_steer.activations.artifact import read_activations, save_activations
+from interp_steer.model.load import load_model
+from interp_steer.records import from_json, to_json
+from interp_steer.sweeps.calibrate import Calibration
+from interp_steer.sweeps.margins import read_propensity
+from interp_steer.vectors.fit import fit
+from interp_steer.vectors.vector import save_vectors
+
+
+@pytest.fixture
+def tiny_run(run, tiny_llama, plain_tiny_llama, tmp_path):
+    """The run of numbers, given a model it could be of."""
+    folder = tmp_path / "model"
+    plain_tiny_llama.save_pretrained(folder)
+    tiny_llama.chat.tokenizer.save_pretrained(folder)
+    card = load_model(str(folder), device="cpu").card
+    activations = read_activations(run.activations_path)
+    activations = replace(activations, card=replace(activations.card, model=card))
+    save_activations(activations, run.activations_path)
+    save_vectors(fit(activations), run.vectors_path)
+    run.update_manifest(model_name=str(folder), model=to_json(card))
+    return run
+
+
+def test_propensity_is_measured_once(tiny_run, interp_steer, tmp_path):
+    options = ("--layers", "1,2", "--random", "2", "--device", "cpu")
+    done = interp_steer("propensity", tiny_run.path, *options, "--json")
+    assert done.returncode == 0, done.stderr
+    said, found = json.loads(done.stdout), read_propensity(tiny_run.propensity_path)
+    assert found.card.spec.alphas == (0.2, 0.4), "those of the run's sweep"
+    assert np.array(said["mean_change"]) == pytest.approx(found.mean_change())
+    assert np.array(said["random_mean_change"]).shape == (2, 2)
+    assert said["best"]["change"] == found.mean_change().max()
+    assert said["n_pairs"] == 12
+    shutil.rmtree(tmp_path / "model")  # from here on, there is nothing to measure with
+    again = interp_steer("propensity", tiny_run.path)
+    assert again.returncode == 0, again.stderr
+    layer, alpha = found.best()
+    assert f"best: layer {layer} at alpha {alpha:g}: {found.mean_change().max():+.2f}" in " ".join(again.stdout.split())
+    assert again.stdout.count("*") == 1
+    other = interp_steer("propensity", tiny_run.path, "--alphas", "0.3")
+    assert other.returncode == 1
+    assert "was measured with other settings, vectors or pairs: measuring anew" in other.stderr
+    assert read_propensity(tiny_run.propensity_path).card == found.card, "what is there stays until there is better"
+
+
+def test_a_calibration_is_solved_once(tiny_run, interp_steer, tmp_path):
+    options = ("--layers", "0,3", "--target-kl", "0.1", "--device", "cpu")
+    done = interp_steer("calibrate", tiny_run.path, *options, "--json")
+    assert done.returncode == 0, done.stderr
+    found = from_json(Calibration, json.loads(tiny_run.calibration_path.read_text(encoding="utf-8")))
+    assert from_json(Calibration, json.loads(done.stdout)) == found
+    assert [one.layer for one in found.layers] == [0, 3]
+    assert all(one.kl == pytest.approx(0.1, rel=0.011) for one in found.layers)
+    shutil.rmtree(tmp_path / "model")
+    again = interp_steer("calibrate", tiny_run.path)
+    assert again.returncode == 0, again.stderr
+    assert f"{found.layers[1].alpha:.3f}" in again.stdout
+    assert "to sweep around this disturbance: --alphas " in again.stdout
+    assert interp_steer("calibrate", tiny_run.path, "--target-kl", "0.2").returncode == 1
