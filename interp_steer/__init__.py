@@ -27,31 +27,44 @@ if TYPE_CHECKING:
     from interp_steer.report.render import write_report
     from interp_steer.run import open_run
     from interp_steer.steering.steer import steer
+    from interp_steer.sweeps.answers import LocalEngine
+    from interp_steer.sweeps.calibrate import CalibrationSpec, calibrate
     from interp_steer.sweeps.grid import SweepSpec
+    from interp_steer.sweeps.halving import halve
+    from interp_steer.sweeps.margins import PropensitySpec, read_propensity, save_propensity
+    from interp_steer.sweeps.propensity import propensity
     from interp_steer.sweeps.run_sweep import sweep
     from interp_steer.vectors.fit import fit
     from interp_steer.vectors.vector import read_vectors, save_vectors
 
 _HOMES = {
+    "CalibrationSpec": "sweeps.calibrate",
     "InterpSteerError": "errors",
+    "LocalEngine": "sweeps.answers",
+    "PropensitySpec": "sweeps.margins",
     "SweepSpec": "sweeps.grid",
     "analyze": "analysis",
     "begin_run": "begin",
+    "calibrate": "sweeps.calibrate",
     "diagnose": "doctor",
     "extract": "activations.extract",
     "fit": "vectors.fit",
+    "halve": "sweeps.halving",
     "judge": "judges.judge",
     "list_behaviors": "pairs",
     "load_model": "model.load",
     "open_run": "run",
+    "propensity": "sweeps.propensity",
     "read_activations": "activations.artifact",
     "read_behavior": "pairs",
     "read_outcomes": "outcomes",
     "read_pairs": "pairs",
     "read_prompts": "pairs",
+    "read_propensity": "sweeps.margins",
     "read_vectors": "vectors.vector",
     "run_behavior": "pipeline",
     "save_activations": "activations.artifact",
+    "save_propensity": "sweeps.margins",
     "save_vectors": "vectors.vector",
     "steer": "steering.steer",
     "sweep": "sweeps.run_sweep",
@@ -60,25 +73,33 @@ _HOMES = {
 }
 
 __all__ = [
+    "CalibrationSpec",
     "InterpSteerError",
+    "LocalEngine",
+    "PropensitySpec",
     "SweepSpec",
     "analyze",
     "begin_run",
+    "calibrate",
     "diagnose",
     "extract",
     "fit",
+    "halve",
     "judge",
     "list_behaviors",
     "load_model",
     "open_run",
+    "propensity",
     "read_activations",
     "read_behavior",
     "read_outcomes",
     "read_pairs",
     "read_prompts",
+    "read_propensity",
     "read_vectors",
     "run_behavior",
     "save_activations",
+    "save_propensity",
     "save_vectors",
     "steer",
     "sweep",

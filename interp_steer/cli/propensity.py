@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from interp_steer.sweeps.margins import Propensity, PropensitySpec
     from interp_steer.vectors.vector import SteeringVectors
 
-DEFAULT_RANDOM = 20
+DEFAULT_RANDOM = 5
 
 
 def propensity_command(

@@ -7,7 +7,7 @@ inside it, which fires them and keeps the batched caches and masks of that libra
 import copy
 import hashlib
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import Any, Literal
 
 import numpy as np
@@ -114,7 +114,7 @@ class BridgeModel:
                     f"layer {layer} does not exist: {self._card.name!r} has layers 0 to {self._card.n_layers - 1}"
                 )
         named = [(hook_name(layer), counted(layer, function)) for layer, function in functions.items()]
-        with self._bridge.hooks(fwd_hooks=named):
+        with self._bridge.hooks(fwd_hooks=named), self._passes.native():
             yield
         for layer, count in fired.items():
             passes = self._runs[layer] - before[layer]
@@ -145,7 +145,8 @@ class BridgeModel:
         }
         for layer in range(start[0] if start else 0, self._card.n_layers):
             self._runs[layer] += 1
-        with torch.inference_mode(), self._passes.passing(start):
+        started = self._passes.starting(*start) if start else nullcontext()
+        with torch.inference_mode(), self._passes.native(), started:
             if logits == "none":
                 output = self._hf.base_model(**inputs)
                 return ForwardOutput(logits=None, cache=output.past_key_values)

@@ -38,11 +38,10 @@ class _Skipped(nn.Module):
     Attributes that the model reads from its blocks are those of the block.
     """
 
-    def __init__(self, native: nn.Module, *, as_tuple: bool) -> None:
+    def __init__(self, native: nn.Module, resid: Tensor, *, as_tuple: bool) -> None:
         super().__init__()
-        object.__setattr__(self, "_native", native)
-        self._as_tuple = as_tuple
-        self.resid: Tensor | None = None
+        object.__setattr__(self, "_native", native)  # not as a submodule: it has a place of its own
+        self._output = (resid,) if as_tuple else resid
 
     def __getattr__(self, name: str) -> Any:
         try:
@@ -51,11 +50,11 @@ class _Skipped(nn.Module):
             return getattr(object.__getattribute__(self, "_native"), name)
 
     def forward(self, *_: Any, **__: Any) -> Any:
-        return (self.resid,) if self._as_tuple else self.resid
+        return self._output
 
 
 class NativePasses:
-    """Puts the original modules of a bridged model back for the time of a forward pass."""
+    """Puts the original modules of a bridged model back for the time of some forward passes."""
 
     def __init__(self, hf_model: nn.Module, bridge: TransformerBridge) -> None:
         """Find every component that wraps an original module, and listen at the end of each block.
@@ -66,9 +65,11 @@ class NativePasses:
         """
         _restore_native_attention(hf_model)
         blocks = {id(block): layer for layer, block in enumerate(bridge.blocks)}
-        outputs = [block.hook_out for block in bridge.blocks]
-        self._native = False
-        self._as_tuple = [False] * len(outputs)
+        self._outputs: list[HookPoint] = [block.hook_out for block in bridge.blocks]
+        self._as_tuple = [False] * len(self._outputs)
+        self._through: dict[int, Any] = {}
+        self._depth = 0
+        self._put: list[_Place] = []
         self._places: list[_Place] = []
         self._blocks: dict[int, _Place] = {}
         for name, module in list(hf_model.named_modules()):
@@ -83,48 +84,72 @@ class NativePasses:
             self._places.append(place)
             if id(module) in blocks:
                 self._blocks[blocks[id(module)]] = place
+        outputs = {id(point) for point in self._outputs}
         self._other_points = [
-            module
-            for module in hf_model.modules()
-            if isinstance(module, HookPoint) and not any(module is one for one in outputs)
+            module for module in hf_model.modules() if isinstance(module, HookPoint) and id(module) not in outputs
         ]
-        for layer, output in enumerate(outputs):
-            self._blocks[layer].native.register_forward_hook(self._through(layer, output))
+        for layer, place in self._blocks.items():
+            self._note_output(layer, place.native)
 
     @contextmanager
-    def passing(self, start: tuple[int, Float[Tensor, "batch pos d_model"]] | None = None) -> Iterator[None]:
-        """Run the model natively inside the block.
+    def native(self) -> Iterator[None]:
+        """Put the original modules in place for the duration of the block, which may be nested.
 
-        Args:
-            start: The block to enter first, and the residual stream that enters it; those below are skipped.
+        Where a hook point other than the residual stream is in use as the outermost block is entered, the bridge's
+        components stay.
         """
-        hooked = any(point.fwd_hooks or point.bwd_hooks for point in self._other_points)
-        places = [] if hooked else self._places
-        skipped = [self._blocks[layer] for layer in range(start[0])] if start else []
-        for place in places:
-            place.put(place.native)
-        for layer, place in enumerate(skipped):
-            stand_in = _Skipped(place.native, as_tuple=self._as_tuple[layer])
-            stand_in.resid = start[1] if start else None
-            place.put(stand_in)
-        self._native = not hooked
+        if self._depth == 0 and not any(point.fwd_hooks or point.bwd_hooks for point in self._other_points):
+            self._put = self._places
+            for place in self._put:
+                place.put(place.native)
+        self._depth += 1
+        if self._put:
+            for layer, point in enumerate(self._outputs):
+                if point.fwd_hooks and layer not in self._through:
+                    self._through[layer] = self._blocks[layer].native.register_forward_hook(_into(point))
         try:
             yield
         finally:
-            self._native = False
-            for place in [*places, *skipped]:
-                place.put(place.bridged)
+            self._depth -= 1
+            if self._depth == 0:
+                for handle in self._through.values():
+                    handle.remove()
+                for place in self._put:
+                    place.put(place.bridged)
+                self._through, self._put = {}, []
 
-    def _through(self, layer: int, output_point: HookPoint) -> Any:
-        def through(_module: nn.Module, _inputs: Any, output: Any) -> Any:
+    @contextmanager
+    def starting(self, layer: int, resid: Float[Tensor, "batch pos d_model"]) -> Iterator[None]:
+        """Skip the blocks below ``layer``, which is given ``resid``, in the passes inside."""
+        skipped = [self._blocks[below] for below in range(layer)]
+        before = [place.siblings[place.leaf] for place in skipped]
+        for below, place in enumerate(skipped):
+            place.put(_Skipped(place.native, resid, as_tuple=self._as_tuple[below]))
+        try:
+            yield
+        finally:
+            for place, module in zip(skipped, before, strict=True):
+                place.siblings[place.leaf] = module
+
+    def _note_output(self, layer: int, block: nn.Module) -> None:
+        """Learn from its first call whether a block returns a tuple."""
+
+        def note(_module: nn.Module, _inputs: Any, output: Any) -> None:
             self._as_tuple[layer] = isinstance(output, tuple)
-            if not self._native or not output_point.fwd_hooks:
-                return None
-            if isinstance(output, tuple):
-                return (output_point(output[0]), *output[1:])
-            return output_point(output)
+            handle.remove()
 
-        return through
+        handle = block.register_forward_hook(note)
+
+
+def _into(point: HookPoint) -> Any:
+    """Return a hook of a block that sends its output through a hook point of the bridge."""
+
+    def through(_module: nn.Module, _inputs: Any, output: Any) -> Any:
+        if not point.fwd_hooks:
+            return None
+        return (point(output[0]), *output[1:]) if isinstance(output, tuple) else point(output)
+
+    return through
 
 
 def _restore_native_attention(hf_model: Any) -> None:

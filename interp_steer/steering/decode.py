@@ -145,7 +145,7 @@ class _Decoder:
 
     def _assign(self) -> None:
         """Steer every row, save at its first token: the attention sink, or the prompt's in scope ``generated``."""
-        lengths = self._slots.lengths_now
+        lengths = self._slots.lengths
         on = [
             length > 0 and bool(one.tokens or self._settings.scope != "generated")
             for one, length in zip(self._live, lengths, strict=True)

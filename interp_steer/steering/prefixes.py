@@ -13,7 +13,7 @@ from torch import Tensor
 
 from interp_steer.batches import pad
 from interp_steer.model.protocol import Model
-from interp_steer.model.slots import Prefix, Reading
+from interp_steer.model.readings import Prefix, Reading
 from interp_steer.steering.hooks import BatchSteering
 from interp_steer.steering.rows import DecodeRow
 from interp_steer.steering.scope import prompt_positions

@@ -35,7 +35,7 @@ class Sampler:
             rows: Which rows these are, in the order of the seeds.
         """
         if self._temperature == 0:
-            return logits.argmax(dim=-1)
+            return logits.max(dim=-1).indices  # the first of equals; faster than argmax in bfloat16
         scaled = logits.float() / self._temperature
         if self._nucleus is not None:
             scaled = self._nucleus(None, scaled)

@@ -10,29 +10,31 @@ def inputs(model, text="Name a color."):
     return ids, torch.ones_like(ids)
 
 
-def calls_of_hook_points(model, run):
+@pytest.fixture
+def calls(tiny):
+    """Function that counts the calls of all hook points while something runs."""
     count = [0]
-    handles = [
-        module.register_forward_hook(lambda *_: count.__setitem__(0, count[0] + 1))
-        for module in model.bridge.original_model.modules()
-        if isinstance(module, HookPoint)
-    ]
-    try:
-        run()
-    finally:
-        for handle in handles:
-            handle.remove()
-    return count[0]
+    points = [module for module in tiny.bridge.original_model.modules() if isinstance(module, HookPoint)]
+    handles = [point.register_forward_hook(lambda *_: count.__setitem__(0, count[0] + 1)) for point in points]
+
+    def run(something):
+        count[0] = 0
+        something()
+        return count[0]
+
+    yield run
+    for handle in handles:
+        handle.remove()
 
 
-def test_a_pass_calls_the_hook_points_in_use_and_no_other(tiny):
+def test_a_pass_calls_the_hook_points_in_use_and_no_other(tiny, calls):
     ids, mask = inputs(tiny)
-    assert calls_of_hook_points(tiny, lambda: tiny.forward(ids, mask, logits="last")) == 0
+    assert calls(lambda: tiny.forward(ids, mask, logits="last")) == 0
     with tiny.hooks({1: lambda _: None, 2: lambda r: 1.1 * r}):
-        assert calls_of_hook_points(tiny, lambda: tiny.forward(ids, mask, logits="last")) == 2
+        assert calls(lambda: tiny.forward(ids, mask, logits="last")) == 2
 
 
-def test_the_bridge_is_whole_again_after_a_pass(tiny):
+def test_the_bridge_is_whole_again_after_a_pass(tiny, calls):
     modules = [id(module) for module in tiny.bridge.original_model.modules()]
     ids, mask = inputs(tiny)
     tiny.forward(ids, mask, logits="last")
@@ -40,7 +42,7 @@ def test_the_bridge_is_whole_again_after_a_pass(tiny):
     with pytest.raises(RuntimeError), tiny.hooks({1: lambda _: torch.zeros(3)}):
         tiny.forward(ids, mask, logits="last")
     assert [id(module) for module in tiny.bridge.original_model.modules()] == modules
-    assert calls_of_hook_points(tiny, lambda: tiny.bridge.original_model(ids)) > tiny.card.n_layers * 4
+    assert calls(lambda: tiny.bridge.original_model(ids)) > tiny.card.n_layers * 4
 
 
 def test_another_hook_point_in_use_is_honored_and_changes_no_number(any_model):

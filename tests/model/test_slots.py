@@ -7,7 +7,8 @@ import torch
 
 from interp_steer.batches import pad
 from interp_steer.errors import ModelError
-from interp_steer.model.slots import Prefix, Reading, Slots, bytes_per_slot
+from interp_steer.model.readings import Prefix, Reading
+from interp_steer.model.slots import Slots, bytes_per_slot
 from interp_steer.model.tiling import tile
 
 TEXTS = ("Hi", "Name a color.", "How do I boil pasta for two people?", "Why?", "Tell me a story.", "No.")
@@ -41,7 +42,7 @@ def test_rows_that_come_and_go_see_their_own_text_only(any_model):
             joining, waiting = waiting[:free], waiting[free:]
             slots.admit(read(any_model, [ids[:-1] for ids in joining]))
             live += [list(ids) for ids in joining]
-        assert slots.lengths_now == [len(ids) - 1 for ids in live]
+        assert slots.lengths == tuple(len(ids) - 1 for ids in live)
         output = any_model.forward(
             torch.tensor([[ids[-1]] for ids in live]), slots.mask(any_model.device), logits="last", cache=slots
         )
