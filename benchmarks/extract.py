@@ -98,7 +98,8 @@ def main(
         found = common.interleaved(sides, rounds)
     rates, ratios = common.rates(found), common.speedups(found, OURS)
     seconds = statistics.median(one.seconds for one in found[OURS])
-    flop, peak = 2.0 * n_parameters(plain)[0] * n_tokens, common.matmul_peak()
+    once = sum(map(len, {tuple(ids[:n]) for ids, n in texts})) + sum(len(ids) - n for ids, n in texts)
+    flop, peak = 2.0 * n_parameters(plain)[0] * once, common.matmul_peak()
     memory = [_memory(n, behavior, threads) for n in ((4, 8) if quick else (16, 64, 256))]
     common.table(
         f"Extraction of {n_pairs} pairs at every layer",

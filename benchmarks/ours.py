@@ -14,10 +14,17 @@ from interp_steer.terms import Scope
 
 
 def complete(
-    model: Model, rows: Sequence[DecodeRow], new_tokens: int, scope: Scope, *, batch: int, natural: bool = False
+    model: Model,
+    rows: Sequence[DecodeRow],
+    new_tokens: int,
+    scope: Scope,
+    *,
+    batch: int,
+    natural: bool = False,
+    loops: bool = True,
 ) -> list[list[int]]:
-    """Complete rows greedily, to full length unless ``natural``."""
-    settings = DecodeSettings(scope=scope, max_new_tokens=new_tokens, stop_early=natural)
+    """Complete rows greedily, to full length unless ``natural``; without ``loops``, those do not end a row."""
+    settings = DecodeSettings(scope=scope, max_new_tokens=new_tokens, stop_early=natural, stop_loops=loops)
     return [list(one.ids) for one in decode(model, rows, settings, batch_size=batch)]
 
 

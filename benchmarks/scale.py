@@ -14,7 +14,7 @@ app = typer.Typer(add_completion=False)
 
 @app.command()
 def main(
-    new_tokens: Annotated[int, typer.Option(min=1, help="Tokens of each completion.")] = 16,
+    new_tokens: Annotated[int, typer.Option(min=1, help="Tokens of each completion.")] = 48,
     rounds: Rounds = 2,
     threads: Threads = 2,
     quick: Quick = False,

@@ -37,7 +37,11 @@ def pad(texts: Sequence[Sequence[int]], side: Literal["left", "right"]) -> tuple
 
 
 def length_sorted_batches(
-    texts: Sequence[Sequence[int]], tokens_per_batch: int, side: Literal["left", "right"] = "right"
+    texts: Sequence[Sequence[int]],
+    tokens_per_batch: int,
+    side: Literal["left", "right"] = "right",
+    *,
+    rows_per_batch: int | None = None,
 ) -> Iterator[Batch]:
     """Yield padded batches of texts of similar length, longest first.
 
@@ -47,10 +51,11 @@ def length_sorted_batches(
         texts: Token ids of each text.
         tokens_per_batch: Most padded tokens of a batch; a longer text gets a batch of its own.
         side: Where the pads go.
+        rows_per_batch: Most texts of a batch.
     """
     order = sorted(range(len(texts)), key=lambda i: -len(texts[i]))
     while order:
-        n = max(1, tokens_per_batch // len(texts[order[0]]))
+        n = min(max(1, tokens_per_batch // len(texts[order[0]])), rows_per_batch or len(order))
         rows, order = order[:n], order[n:]
         input_ids, mask = pad([texts[i] for i in rows], side)
         yield Batch(rows=rows, input_ids=input_ids, attention_mask=mask)

@@ -47,6 +47,10 @@ class Source:
         """The model itself."""
         return self.load()
 
+    def release(self) -> None:
+        """Forget the model; it is loaded again when it is next needed."""
+        self.__dict__.pop("model", None)
+
     def engine(self, batch_size: int | None = None) -> "Engine":
         """Return the default engine: this model, in this process."""
         from interp_steer.sweeps.answers import LocalEngine

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from interp_steer.batches import pad
@@ -11,6 +11,8 @@ from interp_steer.model.protocol import Model
 from interp_steer.steering.prefixes import tiled_prefix
 
 LOGITS_PER_BATCH = 2**26
+TOKENS_PER_BATCH = 8192
+ROWS_PER_BATCH = 64
 
 
 def mean_nll(
@@ -34,8 +36,8 @@ def mean_nll(
         (i for i, ids in enumerate(texts) if ids), key=lambda i: (len(prompts[i]), prompts[i], len(texts[i]))
     )
     while order:
-        longest = max(len(texts[i]) for i in order)
-        size = max(1, LOGITS_PER_BATCH // (longest * model.vocab_size))
+        width = max(len(prompts[i]) + len(texts[i]) for i in order)
+        size = max(1, min(ROWS_PER_BATCH, TOKENS_PER_BATCH // width))
         rows, order = order[:size], order[size:]
         values = _batch_nll(model, [prompts[i] for i in rows], [texts[i] for i in rows])
         for row, value in zip(rows, values.tolist(), strict=True):
@@ -46,13 +48,39 @@ def mean_nll(
 def _batch_nll(
     model: Model, prompts: Sequence[tuple[int, ...]], texts: Sequence[tuple[int, ...]]
 ) -> Float[Tensor, " row"]:
+    """Run the blocks on all rows together, and unembed a few of their tokens at a time."""
     cache, prefix_mask = tiled_prefix(model, prompts)
     read = [(prompt[-1], *text[:-1]) for prompt, text in zip(prompts, texts, strict=True)]
     input_ids, mask = (part.to(model.device) for part in pad(read, "right"))
-    targets = pad(texts, "right")[0].to(model.device)
-    output = model.forward(input_ids, torch.cat([prefix_mask, mask], dim=1), logits="all", cache=cache)
-    if output.logits is None:
+    final: list[Tensor] = []
+    last = model.card.n_layers - 1
+
+    def keep(resid: Float[Tensor, "row pos d_model"]) -> None:
+        final.append(resid)
+
+    with model.hooks({last: keep}):
+        model.forward(input_ids, torch.cat([prefix_mask, mask], dim=1), logits="none", cache=cache)
+    here = mask.bool()
+    resid = final[0][here.to(final[0].device)]
+    targets = pad(texts, "right")[0].to(model.device)[here]
+    nll = torch.zeros(mask.shape, device=model.device)
+    nll[here] = torch.cat(
+        [
+            _token_nll(model, resid[at : at + size], targets[at : at + size])
+            for size in [max(1, LOGITS_PER_BATCH // model.vocab_size)]
+            for at in range(0, len(targets), size)
+        ]
+    ).to(model.device)
+    return nll.sum(dim=1) / mask.sum(dim=1)
+
+
+def _token_nll(
+    model: Model, resid: Float[Tensor, "token d_model"], targets: Int[Tensor, " token"]
+) -> Float[Tensor, " token"]:
+    """Unembed what left the last block, each token as a text of its own that enters above it."""
+    one = torch.ones(len(targets), 1, dtype=torch.long, device=model.device)
+    logits = model.forward(one, one, logits="all", start=(model.card.n_layers, resid.unsqueeze(1))).logits
+    if logits is None:
         raise AssertionError("scoring asked for logits and got none")
-    logits = output.logits.float()
-    log_likelihood = logits.gather(-1, targets.unsqueeze(-1)).squeeze(-1) - logits.logsumexp(dim=-1)
-    return -(log_likelihood * mask).sum(dim=1) / mask.sum(dim=1)
+    wide = logits[:, 0].float()
+    return wide.logsumexp(dim=-1) - wide.gather(1, targets.to(wide.device).unsqueeze(1)).squeeze(1)

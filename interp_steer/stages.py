@@ -21,6 +21,7 @@ from interp_steer.vectors.vector import read_vectors, save_vectors
 
 if TYPE_CHECKING:
     from interp_steer.sweeps.answers import Engine
+    from interp_steer.sweeps.halving import Halving
 
 
 def extract_stage(
@@ -105,9 +106,16 @@ def sweep_stage(
 
 
 def sweep_plan(
-    run: Run, behavior: str | Path, spec: SweepSpec, *, split: Split
+    run: Run, behavior: str | Path, spec: SweepSpec, *, split: Split, halving: "Halving | None" = None
 ) -> tuple[list[EvaluationPrompt], list[Cell]]:
     """Return the prompts and cells of one split, once it is certain that the run can hold them.
+
+    Args:
+        run: The run directory.
+        behavior: Name or folder of the behavior.
+        spec: What the sweep covers.
+        split: Which prompts.
+        halving: The cells of a ``halving`` sweep; by default those the run holds.
 
     Raises:
         RunError: If ``dev`` was not judged before ``test``, or pairs or prompts have changed.
@@ -121,10 +129,10 @@ def sweep_plan(
         return prompts, chosen_cells(run)
     if spec.strategy == "full":
         return prompts, spec.dev_cells()
-    held = run.manifest().get("halving")
-    if held is None or from_json(SweepSpec, held["spec"]) != spec:
-        raise RunError(f"{run.path}: no cells are chosen for this grid yet; run the halving stage first")
-    return prompts, spec.dev_cells([from_json(Cell, cell) for cell in held["cells"]])
+    halving = halving or held_halving(run, spec)
+    if halving is None:
+        raise RunError(f"{run.path}: no cells are chosen for this grid and these vectors yet; run the halving stage")
+    return prompts, spec.dev_cells(halving.cells)
 
 
 def halve_stage(run: Run, behavior: str | Path, source: Source, spec: SweepSpec) -> None:
@@ -134,20 +142,38 @@ def halve_stage(run: Run, behavior: str | Path, source: Source, spec: SweepSpec)
         RunError: If the run holds generations of another specification.
         PairsError: If the dev prompts have no pair of responses, which likelihoods compare.
     """
-    held = run.manifest().get("halving")
-    if spec.strategy == "full" or (held is not None and from_json(SweepSpec, held["spec"]) == spec):
+    if spec.strategy == "full" or held_halving(run, spec) is not None:
         return
-    from interp_steer.sweeps.halving import halve
-    from interp_steer.sweeps.rows import claim_spec
+    from interp_steer.sweeps.rows import claim_model, claim_spec
 
-    check_unchanged(run, behavior)
     claim_spec(run, spec, started=bool(run.generations()))
-    pairs = read_pairs(behavior, "dev")
     with timed(run, "load model"):
         model = source.model
+    claim_model(run, model.card)
     with timed(run, "halve"):
-        halving = halve(model, read_vectors(run.vectors_path), pairs, spec)
+        halving = choose_cells(run, behavior, source, spec)
     run.update_manifest(halving=to_json(halving))
+
+
+def choose_cells(run: Run, behavior: str | Path, source: Source, spec: SweepSpec) -> "Halving":
+    """Choose the cells of a ``halving`` sweep, and write nothing."""
+    from interp_steer.sweeps.halving import halve
+
+    check_unchanged(run, behavior)
+    return halve(source.model, read_vectors(run.vectors_path), read_pairs(behavior, "dev"), spec)
+
+
+def held_halving(run: Run, spec: SweepSpec) -> "Halving | None":
+    """Return the cells that were chosen for this grid and the run's present vectors, if they were."""
+    held = run.manifest().get("halving")
+    if held is None:
+        return None
+    from interp_steer.sweeps.halving import Halving
+    from interp_steer.sweeps.margins import vectors_digest
+
+    found = from_json(Halving, held)
+    current = found.spec == spec and found.vectors == vectors_digest(read_vectors(run.vectors_path))
+    return found if current else None
 
 
 def missing(run: Run, prompts: Sequence[EvaluationPrompt], cells: Sequence[Cell], spec: SweepSpec) -> int:

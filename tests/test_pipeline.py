@@ -15,7 +15,7 @@ from interp_steer.pairs import BUILTIN, read_prompts
 from interp_steer.pipeline import run_behavior
 from interp_steer.records import Cell
 from interp_steer.run import Run, write_json
-from interp_steer.stages import extract_stage, fit_stage, judge_stage
+from interp_steer.stages import extract_stage, fit_stage, halve_stage, held_halving, judge_stage, sweep_plan
 from interp_steer.sweeps.grid import SweepSpec
 from interp_steer.sweeps.run_sweep import sweep
 
@@ -272,7 +272,25 @@ def test_halving_chooses_by_likelihood_once_and_sweeps_what_is_left(behavior, so
     assert len(chosen) == 4 * 3
     assert run.report_path.exists()
     before = contents(run)
+    assert held_halving(run, spec) is not None
+    assert held_halving(run, replace(spec, scope="all")) is None
     run_behavior(behavior, Source(name=source.name, load=no_model), out=run.path, spec=lambda _: spec)
     assert contents(run) == before
     with pytest.raises(RunError, match="strategy: 'halving' -> 'full'"):
         run_behavior(behavior, source, out=run.path, spec=lambda _: replace(spec, strategy="full"))
+
+
+def test_cells_chosen_for_other_vectors_are_chosen_again(behavior, source, tmp_path):
+    spec = SweepSpec(layers=(0, 1), alphas=(0.1, 0.2), max_new_tokens=4, strategy="halving")
+    run = begin_run(tmp_path / "run", behavior, source.name)
+    extract_stage(run, behavior, source, read_position="mean_response")
+    fit_stage(run, method="mean_difference")
+    halve_stage(run, behavior, source, spec)
+    first = held_halving(run, spec)
+    assert first is not None
+    fit_stage(run, method="pca_centered")
+    assert held_halving(run, spec) is None
+    with pytest.raises(RunError, match="no cells are chosen for this grid and these vectors"):
+        sweep_plan(run, behavior, spec, split="dev")
+    halve_stage(run, behavior, source, spec)
+    assert held_halving(run, spec).vectors != first.vectors

@@ -26,6 +26,7 @@ from interp_steer.records import ActivationCard, Pair
 from interp_steer.terms import READ_POSITIONS, ReadPosition
 
 TOKENS_PER_BATCH = 4096
+LINEAR_ROWS_PER_BATCH = 32  # linear attention keeps megabytes a row, however short
 VERSIONED = ("interp-steer", "torch", "transformers", "transformer-lens")
 
 
@@ -82,14 +83,15 @@ def extract(
     norms = np.empty(shape, dtype=np.float32)
     prompts = list(dict.fromkeys(text.prompt for text in texts))
     with progress("activations", len(texts)) as advance:
-        for batch in length_sorted_batches(prompts, tokens_per_batch, "left"):
+        most = LINEAR_ROWS_PER_BATCH if "linear_attention" in model.card.layer_types else None
+        for batch in length_sorted_batches(prompts, tokens_per_batch, "left", rows_per_batch=most):
             prefix, last = _read_prompts(model, batch, keep_last=read_position == "last_prompt")
             place = {prompts[which]: row for row, which in enumerate(batch.rows)}
             members = [i for i, text in enumerate(texts) if text.prompt in place]
             if last is not None:
                 pooled[:, members] = last[:, [place[texts[i].prompt] for i in members]]
             responses = [texts[i].response for i in members]
-            for part in length_sorted_batches(responses, tokens_per_batch, "right"):
+            for part in length_sorted_batches(responses, tokens_per_batch, rows_per_batch=most):
                 rows = [members[i] for i in part.rows]
                 index = torch.tensor([place[texts[i].prompt] for i in rows], device=model.device)
                 weights = _weights(part.attention_mask, read_position, first_k)

@@ -53,6 +53,8 @@ app.command("doctor")(doctor_command)
 def main() -> None:
     """Run the command line; expected failures become one line on stderr."""
     os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+    if not sys.stderr.isatty():  # the loading bars of other libraries, line upon line in a log
+        os.environ.setdefault("TQDM_DISABLE", "1")
     try:
         app()
     except InterpSteerError as error:

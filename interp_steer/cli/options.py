@@ -90,6 +90,7 @@ def engine_starter(
     def start() -> "Engine":
         from interp_steer.sweeps.ray_engine import RayEngine
 
+        model.release()  # a worker may need the memory
         return RayEngine(model.name, model.options, address=address, batch_size=batch_size)
 
     return start
@@ -169,23 +170,29 @@ def sweep_spec(
     Raises:
         SteeringError: If layers, alphas or scope cannot be read.
     """
-    from interp_steer.model.presets import default_alphas, default_random_alpha
+    from interp_steer.model.presets import default_alphas
     from interp_steer.sweeps.grid import SweepSpec
 
     strengths = parse_alphas(alphas) if alphas else default_alphas(model)
-    positive = [alpha for alpha in strengths if alpha > 0] or [abs(alpha) for alpha in strengths]
-    reference = default_random_alpha(model)
-    random_alpha = max((alpha for alpha in positive if alpha <= reference), default=min(positive))
     return SweepSpec(
         layers=parse_layers(layers, n_layers),
         alphas=strengths,
-        random_alphas=(random_alpha,),
+        random_alphas=(random_alpha(model, strengths),),
         scope=scope,
         max_new_tokens=max_new_tokens,
         temperature=temperature,
         seed=seed,
         strategy=strategy,
     )
+
+
+def random_alpha(model: str, alphas: tuple[float, ...]) -> float:
+    """Return the largest alpha of a grid that does not exceed the model's reference strength."""
+    from interp_steer.model.presets import default_random_alpha
+
+    positive = [alpha for alpha in alphas if alpha > 0] or [abs(alpha) for alpha in alphas]
+    reference = default_random_alpha(model)
+    return max((alpha for alpha in positive if alpha <= reference), default=min(positive))
 
 
 def vector_method(method: Method, *, use_pca: bool) -> Method:

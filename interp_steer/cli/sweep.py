@@ -20,6 +20,7 @@ from interp_steer.cli.options import (
     engine_starter,
     parse_alphas,
     parse_layers,
+    random_alpha,
     source,
     sweep_spec,
 )
@@ -86,6 +87,7 @@ def sweep_command(
             changes["layers"] = parse_layers(layers, card.n_layers)
         if alphas is not None:
             changes["alphas"] = parse_alphas(alphas)
+            changes["random_alphas"] = (random_alpha(name, changes["alphas"]),)
         spec = replace(from_json(SweepSpec, manifest["sweep"]), **changes)
     else:
         spec = sweep_spec(name, card.n_layers, **given)
@@ -103,15 +105,16 @@ def sweep_command(
 def _print_estimate(
     run: "Run", model: "Source", behavior: str, spec: "SweepSpec", split: Split, batch_size: int | None
 ) -> None:
-    from interp_steer.stages import halve_stage, sweep_plan
+    from interp_steer.stages import choose_cells, held_halving, sweep_plan
     from interp_steer.sweeps.estimate import estimate
 
-    with run.lock():
-        halve_stage(run, behavior, model, spec)
-    prompts, cells = sweep_plan(run, behavior, spec, split=split)
+    halving = None
+    if spec.strategy == "halving" and split == "dev":
+        halving = held_halving(run, spec) or choose_cells(run, behavior, model, spec)
+    prompts, cells = sweep_plan(run, behavior, spec, split=split, halving=halving)
     cost = estimate(run, model.model, prompts, cells, spec, batch_size=batch_size)
     minutes, seconds = divmod(round(cost.seconds), 60)
     typer.echo(f"rows        {cost.rows:,} still to do: {len(cells)} cells x {len(prompts)} prompts")
     typer.echo(f"tokens      {cost.new_tokens:,} to generate at most, after {cost.prompt_tokens:,} of prompts")
-    typer.echo(f"time        {minutes} min {seconds} s at most, {cost.batch_size} rows at a time")
+    typer.echo(f"time        {minutes} min {seconds} s if no row ends early, {cost.batch_size} rows at a time")
     typer.echo(f"memory      {cost.bytes / 1e9:.2f} GB beside the model")

@@ -73,7 +73,7 @@ def wrap_model(hf_model: Any, tokenizer: Any, *, name: str, revision: str = "loc
 
 
 def _load_packaged(preset: Preset, options: dict[str, Any]) -> tuple[Any, Any, str]:
-    from transformers import AutoModelForCausalLM, AutoTokenizer
+    from transformers import AutoModelForCausalLM, AutoTokenizer, GgufConfig
 
     spec = importlib.util.find_spec(preset.package or "")
     if spec is None or spec.origin is None:
@@ -85,7 +85,10 @@ def _load_packaged(preset: Preset, options: dict[str, Any]) -> tuple[Any, Any, s
     if weights is None:
         raise ModelError(f"{folder} holds no .gguf file; reinstall it with '{preset.install}'")
     tokenizer = AutoTokenizer.from_pretrained(folder, gguf_file=weights.name)
-    hf_model = AutoModelForCausalLM.from_pretrained(folder, gguf_file=weights.name, **options)
+    plain = GgufConfig(dequantize=True)  # not packed, as a kernel that happens to be there would like them
+    hf_model = AutoModelForCausalLM.from_pretrained(
+        folder, gguf_file=weights.name, quantization_config=plain, **options
+    )
     return hf_model, tokenizer, f"{preset.package}-{importlib.metadata.version(preset.package or '')}"
 
 

@@ -135,6 +135,8 @@ class Slots(Cache):
     def advance(self) -> None:
         """Count the token that each row has just read."""
         self._lengths = [length + 1 for length in self._lengths]
+        if max(self._lengths) > self._capacity:
+            raise AssertionError("a row has outgrown its slot")
         for lengths, places in self._on_device.values():
             lengths += 1
             places += 1
@@ -159,7 +161,7 @@ class Slots(Cache):
 
 def bytes_per_slot(example: Any, capacity: int) -> int:
     """Return the memory one slot takes, from a cache the model made."""
-    total = 0
+    total, capacity = 0, -(-capacity // COLUMNS) * COLUMNS
     for layer in example.layers:
         keys = getattr(layer, "keys", None)
         if keys is not None:

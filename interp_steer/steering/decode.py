@@ -29,6 +29,7 @@ LARGEST_BATCH = {"cpu": 128, "cuda": 512}
 MEMORY_SHARE = 0.6
 REFILL_AT = 1 / 32
 YIELD_AT = 1 / 4
+ADMITTED = 16
 
 
 @dataclass(eq=False)
@@ -58,8 +59,9 @@ def stream(
     """Complete every row; yield completions, with their position in ``rows``, some at a time as they end.
 
     A row's tokens do not depend on its neighbors: each has a slot of its own, and samples from its own
-    generator. Out of memory, the batch is halved, and the rows in it begin again. No hook is attached
-    while a caller handles what was yielded.
+    generator. (Matrix products round differently at another batch size: in bfloat16, near ties may fall
+    otherwise.) Out of memory, the batch is halved, and the rows in it begin again. No hook is attached while a
+    caller handles what was yielded.
 
     Args:
         model: The model to steer.
@@ -74,6 +76,7 @@ def stream(
     size = batch_size
     while left:
         size = min(size or auto_batch_size(model, rows, settings), len(left))
+        decoder, full = None, False
         try:
             decoder = _Decoder(model, [rows[place] for place in left], settings, size)
             places, gone = left, set[int]()
@@ -86,9 +89,10 @@ def stream(
                 raise
             if size == 1:
                 raise SteeringError("a single row does not fit into memory; use shorter completions") from error
-            size //= 2
+            full = True
+        if full:  # here, where no traceback holds what is to be given back
+            decoder, size = None, size // 2
             logger.warning("out of memory: going on with batches of %d rows", size)
-            del decoder
             if model.device.type == "cuda":
                 torch.cuda.empty_cache()
 
@@ -137,10 +141,11 @@ class _Decoder:
         free = min(self._size - len(self._live), self._waiting)
         if free == 0 or (self._live and free < min(self._waiting, self._size * REFILL_AT)):
             return
-        admitted = list(islice(self._prefixes, free))
-        self._slots.admit([prefix for _, prefix in admitted])
-        self._live += [_Live(place=place, token=self._rows[place].prompt_ids[-1]) for place, _ in admitted]
-        self._waiting -= len(admitted)
+        for start in range(0, free, ADMITTED):  # a few at a time: what they have read is in memory twice until then
+            admitted = list(islice(self._prefixes, min(ADMITTED, free - start)))
+            self._slots.admit([prefix for _, prefix in admitted])
+            self._live += [_Live(place=place, token=self._rows[place].prompt_ids[-1]) for place, _ in admitted]
+            self._waiting -= len(admitted)
         self._assigned = None
 
     def _assign(self) -> None:
@@ -179,7 +184,8 @@ class _Decoder:
         if self._settings.stop_early:
             if tokens[-1] in self._model.eos_ids:
                 return "eos"
-            if loop_period(tokens) is not None:
+            greedy = self._settings.temperature == 0  # by chance, a sampled row may still leave its loop
+            if greedy and self._settings.stop_loops and loop_period(tokens) is not None:
                 return "loop"
         return "length" if len(tokens) == self._settings.max_new_tokens else None
 

@@ -20,6 +20,7 @@ from interp_steer.steering.scope import prompt_positions
 from interp_steer.terms import Scope
 
 TOKENS_PER_READING = 2048
+ROWS_PER_READING = 32  # linear attention keeps megabytes a row, however short
 
 
 def read_prefixes(
@@ -43,7 +44,8 @@ def read_prefixes(
     prompts = list(by_prompt)
     while prompts:
         size = 1
-        while size < len(prompts) and (size + 1) * len(prompts[size]) <= tokens:
+        most = min(len(prompts), ROWS_PER_READING)
+        while size < most and (size + 1) * len(prompts[size]) <= tokens:
             size += 1
         together, prompts = prompts[:size], prompts[size:]
         for ids in together:
@@ -78,7 +80,7 @@ def _read(
         else:
             by_layer.setdefault(layer, []).append((which, place))
     for layer in sorted(by_layer):
-        size = max(1, tokens // input_ids.shape[1])
+        size = max(1, min(ROWS_PER_READING, tokens // input_ids.shape[1]))
         for at in range(0, len(by_layer[layer]), size):
             batch = by_layer[layer][at : at + size]
             index = torch.tensor([which for which, _ in batch], device=model.device)

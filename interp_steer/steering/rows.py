@@ -43,6 +43,7 @@ class DecodeSettings:
         temperature: 0 decodes greedily.
         top_p: Mass of the nucleus when sampling.
         stop_early: Whether the end-of-turn token and loops end a row; without, all have ``max_new_tokens``.
+        stop_loops: Whether, in greedy decoding, a loop (:mod:`interp_steer.steering.loops`) ends a row.
     """
 
     scope: Scope = "response"
@@ -50,3 +51,4 @@ class DecodeSettings:
     temperature: float = 0.0
     top_p: float = 1.0
     stop_early: bool = True
+    stop_loops: bool = True

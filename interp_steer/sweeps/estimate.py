@@ -11,7 +11,7 @@ from interp_steer.steering.decode import auto_batch_size, memory_per_row
 from interp_steer.steering.rows import DecodeRow, DecodeSettings
 from interp_steer.sweeps.answers import LocalEngine, Request
 from interp_steer.sweeps.grid import SweepSpec
-from interp_steer.sweeps.rows import rows_to_do
+from interp_steer.sweeps.rows import check_spec, rows_to_do
 from interp_steer.sweeps.run_sweep import check_fits, decode_settings, requests_of
 
 FEW, MORE = 2, 6
@@ -26,7 +26,7 @@ class Estimate:
         prompt_tokens: Tokens of their prompts, each row's counted, though rows share them.
         new_tokens: Tokens to generate if no row ends early.
         batch_size: Rows decoded together.
-        seconds: Time if no row ends early, likelihoods included, extrapolated from a few steps.
+        seconds: Time if no row ends early, likelihoods included, extrapolated from a few steps: about right.
         bytes: Memory for the rows in the batch, beside the model.
     """
 
@@ -58,11 +58,15 @@ def estimate(
         batch_size: Rows decoded together; by default what memory allows.
 
     Raises:
+        RunError: If the run holds generations of another specification.
         SteeringError: If the specification does not fit the model.
         VectorError: If the vectors belong to another model.
     """
     check_fits(run, model.card, spec)
-    rows = rows_to_do(prompts, cells, spec, {generation.key for generation in run.generations()})
+    done = {generation.key for generation in run.generations()}
+    if done and "sweep" in run.manifest():
+        check_spec(run, spec)
+    rows = rows_to_do(prompts, cells, spec, done)
     if not rows:
         return Estimate(rows=0, prompt_tokens=0, new_tokens=0, batch_size=0, seconds=0.0, bytes=0)
     requests = requests_of(run, rows, spec)

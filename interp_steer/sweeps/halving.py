@@ -1,11 +1,12 @@
 """Which cells are worth generating at: successive halving over layers, by likelihoods alone.
 
 Round 1 asks every layer at one strength, round 2 the better third of them at three, and only the five best
-layers, at three strengths around their best, go on to generation. Each round is a propensity sweep
+layers, at three strengths from the weakest to the strongest, go on to generation. Each round is a propensity sweep
 (:mod:`interp_steer.sweeps.margins`): teacher-forced, so it costs a fraction of generating.
 
-What it can miss: a layer whose push makes positive responses no likelier, yet steers what the model writes. The
-full strategy has no such blind spot.
+Likelihoods choose layers, not strengths: they go on rising where the text has long fallen apart. What they can
+miss: a layer whose push makes positive responses no likelier, yet steers what the model writes; and they prefer
+no direction to a random one, which only the sweep's controls do. The full strategy has no such blind spots.
 
 Source:
     Jamieson & Talwalkar, "Non-stochastic Best Arm Identification and Hyperparameter Optimization",
@@ -21,7 +22,7 @@ from interp_steer.errors import SteeringError
 from interp_steer.model.protocol import Model
 from interp_steer.records import Cell, Pair
 from interp_steer.sweeps.grid import SweepSpec
-from interp_steer.sweeps.margins import PropensitySpec
+from interp_steer.sweeps.margins import PropensitySpec, vectors_digest
 from interp_steer.sweeps.propensity import propensity
 from interp_steer.vectors.vector import SteeringVectors
 
@@ -44,11 +45,13 @@ class Halving:
 
     Attributes:
         spec: The sweep that was asked for.
+        vectors: Digest of the vectors that were steered with.
         rounds: What decided.
         cells: Steered cells to generate at.
     """
 
     spec: SweepSpec
+    vectors: str
     rounds: tuple[Round, ...]
     cells: tuple[Cell, ...]
 
@@ -81,22 +84,11 @@ def halve(model: Model, vectors: SteeringVectors, pairs: Sequence[Pair], spec: S
 
     best = ask(spec.layers, [alphas[len(alphas) // 2]])
     best = ask(best[: max(KEPT, -(-len(best) // 3))], _spread(alphas))[:KEPT]
-    last = rounds[-1]
-    cells = []
-    for layer in sorted(best):
-        dose = last.alphas[int(np.argmax(last.changes[last.layers.index(layer)]))]
-        cells += [Cell(control="steered", layer=layer, alpha=alpha) for alpha in _around(alphas, dose)]
-    return Halving(spec=spec, rounds=tuple(rounds), cells=tuple(cells))
+    cells = [Cell(control="steered", layer=layer, alpha=alpha) for layer in sorted(best) for alpha in _spread(alphas)]
+    return Halving(spec=spec, vectors=vectors_digest(vectors), rounds=tuple(rounds), cells=tuple(cells))
 
 
 def _spread(alphas: Sequence[float]) -> list[float]:
     """Return three strengths, from the weakest to the strongest."""
     places = np.linspace(0, len(alphas) - 1, min(DOSES, len(alphas)))
     return [alphas[round(place)] for place in places.tolist()]
-
-
-def _around(alphas: Sequence[float], dose: float) -> list[float]:
-    """Return a strength and its neighbors, three in all where there are as many."""
-    place = alphas.index(dose)
-    first = min(max(0, place - DOSES // 2), max(0, len(alphas) - DOSES))
-    return list(alphas[first : first + DOSES])

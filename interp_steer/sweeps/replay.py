@@ -120,7 +120,7 @@ class Replay:
             return resid
         width = resid.shape[1]
         mask = torch.cat([reading.cache_mask[texts], reading.mask[texts, :width]], dim=1)
-        cache = None if reading.cache is None else _tiled_above(reading.cache, texts, layer + 1)
+        cache = None if reading.cache is None else _tiled_above(reading.cache, reading.cache_rows[texts], layer + 1)
         start = (layer + 1, resid)
         with keeping(self._model, [self._last]) as kept:
             self._model.forward(reading.input_ids[texts, :width], mask, logits="none", cache=cache, start=start)

@@ -68,10 +68,19 @@ def claim_spec(run: Run, spec: SweepSpec, *, started: bool) -> None:
     Raises:
         RunError: Naming every field that differs.
     """
-    wanted, held = to_json(spec), run.manifest().get("sweep")
-    if not started or held is None:
-        run.update_manifest(sweep=wanted)
-        return
+    if started and "sweep" in run.manifest():
+        check_spec(run, spec)
+    else:
+        run.update_manifest(sweep=to_json(spec))
+
+
+def check_spec(run: Run, spec: SweepSpec) -> None:
+    """Refuse a specification that differs from the one a run holds generations of.
+
+    Raises:
+        RunError: Naming every field that differs.
+    """
+    wanted, held = to_json(spec), run.manifest()["sweep"]
     before = to_json(from_json(SweepSpec, held))
     changed = [f"{name}: {before[name]!r} -> {wanted[name]!r}" for name in wanted if before[name] != wanted[name]]
     if changed:

@@ -36,6 +36,7 @@ class ReadTexts:
     steered: Bool[Tensor, "text pos"]
     places: Int[Tensor, "text pos"]
     cache: Any
+    cache_rows: Int[Tensor, " text"]
     cache_mask: Int[Tensor, "text past"]
     resid: dict[int, Float[Tensor, "text pos d_model"]]
 
@@ -81,11 +82,13 @@ def read_texts(model: Model, members: Sequence[tuple[Text, int]], layers: Sequen
         places.append([*ahead, *range(first_place + 1, first_place + 1 + len(text.response))])
     input_ids, mask = (part.to(model.device) for part in pad(windows, "right"))
     cache, cache_mask = None, mask[:, :0]
+    prompts = list(dict.fromkeys(text.prompt for text, _ in members))
+    rows = torch.tensor([prompts.index(text.prompt) for text, _ in members], device=model.device)
     if _n_cached(members[0][0], scope):
-        cache, cache_mask = tiled_prefix(model, [text.prompt for text, _ in members])
-    everyone = torch.arange(len(members), device=model.device)
+        cache, prompt_mask = tiled_prefix(model, prompts)
+        cache_mask = prompt_mask[rows]
     with keeping(model, layers) as resid:
-        own = None if cache is None else tile(cache, everyone)  # a pass goes on in the cache it is given
+        own = None if cache is None else tile(cache, rows)  # a pass goes on in the cache it is given
         model.forward(input_ids, torch.cat([cache_mask, mask], dim=1), logits="none", cache=own)
     return ReadTexts(
         input_ids=input_ids,
@@ -93,6 +96,7 @@ def read_texts(model: Model, members: Sequence[tuple[Text, int]], layers: Sequen
         steered=pad(steered, "right")[0].bool().to(model.device),
         places=pad(places, "right")[0].to(model.device) - 1,
         cache=cache,
+        cache_rows=rows,
         cache_mask=cache_mask,
         resid=resid,
     )

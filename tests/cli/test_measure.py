@@ -67,3 +67,17 @@ def test_a_calibration_is_solved_once(tiny_run, interp_steer, tmp_path):
     assert f"{found.layers[1].alpha:.3f}" in again.stdout
     assert "to sweep around this disturbance: --alphas " in again.stdout
     assert interp_steer("calibrate", tiny_run.path, "--target-kl", "0.2").returncode == 1
+
+
+def test_a_dry_run_says_what_a_sweep_would_cost_and_generates_nothing(tiny_run, interp_steer):
+    before = tiny_run.generations_path.read_bytes()
+    tiny_run.generations_path.unlink()
+    done = interp_steer("sweep", tiny_run.path, "--dry-run", "--device", "cpu", "--max-new-tokens", "8")
+    assert done.returncode == 0, done.stderr
+    said = dict(line.split(maxsplit=1) for line in done.stdout.splitlines())
+    assert list(said) == ["rows", "tokens", "time", "memory"]
+    n_rows = int(said["rows"].split()[0])
+    assert n_rows % 12 == 0
+    assert said["tokens"].startswith(f"{n_rows * 8:,} to generate at most")
+    assert not tiny_run.generations_path.exists()
+    tiny_run.generations_path.write_bytes(before)

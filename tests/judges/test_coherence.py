@@ -115,6 +115,8 @@ def test_a_loop_fails_however_likely_it_is():
     thresholds = fit_thresholds([generation()])
     assert coherence(measure("I am sorry, but " * 12), 0.01, thresholds) == 0.0
     assert coherence(measure(FLUENT), 1.0, thresholds) == 1.0
+    assert coherence(measure(FLUENT), 1.0, thresholds, looped=True) == 0.0, "it was cut before the loop showed"
+    assert coherence(measure(FLUENT), None, thresholds, looped=True) is None
 
 
 def test_a_short_text_is_judged_by_its_likelihood_alone():

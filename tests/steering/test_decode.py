@@ -9,6 +9,7 @@ import torch
 
 from interp_steer.errors import SteeringError
 from interp_steer.model.load import wrap_model
+from interp_steer.model.slots import Slots
 from interp_steer.steering.decode import auto_batch_size, decode, memory_per_row, stream
 from interp_steer.steering.rows import DecodeRow, DecodeSettings
 from interp_steer.terms import SCOPES
@@ -179,6 +180,23 @@ def test_out_of_memory_halves_the_batch_and_loses_no_row(plain_tiny_llama, tiny_
     assert n_hooks(model) == 0
 
 
+def test_memory_that_cannot_be_reserved_halves_the_batch_too(tiny_llama, monkeypatch):
+    rows = [DecodeRow(prompt_ids=prompt_ids(tiny_llama, f"{i}")) for i in range(12)]
+    settings = DecodeSettings(max_new_tokens=4)
+    expected, tried = decode(tiny_llama, rows, settings), []
+
+    class Small(Slots):
+        def __init__(self, example, n, capacity):
+            tried.append(n)
+            if n > 3:
+                raise torch.OutOfMemoryError("CUDA out of memory")
+            super().__init__(example, n, capacity)
+
+    monkeypatch.setattr("interp_steer.steering.decode.Slots", Small)
+    assert decode(tiny_llama, rows, settings, batch_size=12) == expected
+    assert tried == [12, 6, 3]
+
+
 def test_a_row_that_does_not_fit_alone_is_an_error(plain_tiny_llama, tiny_llama):
     model = wrap_model(copy.deepcopy(plain_tiny_llama), tiny_llama.chat.tokenizer, name="smaller")
 
@@ -200,6 +218,8 @@ def test_a_loop_ends_a_row_and_says_so(plain_tiny_llama, tiny_llama):
     whole = decode(model, rows, DecodeSettings(max_new_tokens=64, stop_early=False))[0]
     assert (looped.finish, len(looped.ids)) == ("loop", 32)
     assert (whole.finish, len(whole.ids)) == ("length", 64)
+    for kept in ({"stop_loops": False}, {"temperature": 1e-6}):
+        assert decode(model, rows, DecodeSettings(max_new_tokens=40, **kept))[0].finish == "length"
     assert whole.ids[:32] == looped.ids
 
 

@@ -1,5 +1,8 @@
 from dataclasses import replace
 
+import pytest
+
+from interp_steer.errors import RunError
 from interp_steer.records import Cell
 from interp_steer.sweeps.answers import LocalEngine
 from interp_steer.sweeps.estimate import estimate
@@ -25,6 +28,8 @@ def test_an_estimate_counts_what_is_missing_and_writes_nothing(run, tiny_llama, 
     assert longer.bytes > whole.bytes
     sweep(run, LocalEngine(tiny_llama), prompts, [Cell(control="unsteered")], spec)
     assert estimate(run, tiny_llama, prompts, cells, spec).rows == whole.rows - len(prompts)
+    with pytest.raises(RunError, match="max_new_tokens: 6 -> 7"):
+        estimate(run, tiny_llama, prompts, cells, replace(spec, max_new_tokens=7))
 
 
 def test_nothing_missing_costs_nothing(run, tiny_llama, prompts, spec):

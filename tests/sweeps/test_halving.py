@@ -47,10 +47,7 @@ def test_each_round_is_a_propensity_grid_and_keeps_its_best(halving, tiny_qwen, 
     assert set(halving.rounds[1].layers) == set(np.argsort(-first)[:5].tolist())
     for row, layer in enumerate(halving.rounds[1].layers):
         np.testing.assert_allclose(halving.rounds[1].changes[row], change[layer][[0, 2, 4]], atol=1e-4)
-        alphas = [cell.alpha for cell in halving.cells if cell.layer == layer]
-        best = (0.05, 0.2, 0.8)[int(np.argmax(change[layer][[0, 2, 4]]))]
-        place = ALPHAS.index(best)
-        assert alphas == list(ALPHAS[min(max(place - 1, 0), 2) :][:3]), "three strengths around the best"
+        assert [cell.alpha for cell in halving.cells if cell.layer == layer] == [0.05, 0.2, 0.8]
 
 
 def test_every_cell_is_of_the_grid_and_controls_go_with_it(halving, spec):
