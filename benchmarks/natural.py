@@ -12,12 +12,7 @@ from grid import Grid, agreement, upto_end
 from interp_steer.model.protocol import Model
 from interp_steer.steering.loops import loop_period
 
-OURS, LOOPS, WHOLE, UNSTEERED = (
-    "interp-steer",
-    "interp-steer, loops cut",
-    "mixed hook, generate in whole batches",
-    "unsteered generate in whole batches",
-)
+OURS, LOOPS, WHOLE = "interp-steer", "interp-steer, loops cut", "mixed hook, generate in whole batches"
 
 
 def compare(model: Model, plain: Any, grid: Grid, *, batch: int, rounds: int) -> dict[str, Any]:
@@ -38,21 +33,20 @@ def compare(model: Model, plain: Any, grid: Grid, *, batch: int, rounds: int) ->
         said[name] = ours.complete(model, grid.rows, grid.new_tokens, "response", **options)
         return sum(map(len, said[name]))
 
-    def whole(name: str, *, steered: bool) -> int:
-        said[name] = []
+    def whole() -> int:
+        said[WHOLE] = []
         for at in range(0, len(rows), batch):
             cells, prompts = zip(*rows[at : at + batch], strict=True)
-            with by_hand.steered_by_row(plain, cells if steered else ()):
+            with by_hand.steered_by_row(plain, cells):
                 found = by_hand.generate(plain, prompts, grid.new_tokens, forced=False)
-            said[name] += [upto_end(ids, model.eos_ids) for ids in found]
-        return sum(map(len, said[name]))
+            said[WHOLE] += [upto_end(ids, model.eos_ids) for ids in found]
+        return sum(map(len, said[WHOLE]))
 
     found: dict[str, list[Timed]] = common.interleaved(
         {
             OURS: lambda: timed(lambda: mine(OURS, loops=False)),
             LOOPS: lambda: timed(lambda: mine(LOOPS, loops=True)),
-            WHOLE: lambda: timed(lambda: whole(WHOLE, steered=True)),
-            UNSTEERED: lambda: timed(lambda: whole(UNSTEERED, steered=False)),
+            WHOLE: lambda: timed(whole),
         },
         rounds,
     )

@@ -56,6 +56,9 @@ class Killing:
             self.later |= workers() - self.killed
             yield batch
 
+    def close(self):
+        self.engine.close()
+
 
 @pytest.fixture(scope="module")
 def address():
