@@ -15,9 +15,9 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from typing import Annotated, Any
 
-import common
+import measuring
 import typer
-from common import Quick, Rounds, Threads, Timed, say, timed
+from measuring import Quick, Rounds, Threads, Timed, say, timed
 from peers import NoPeers, Peer, PeersFolder, peers
 
 OURS, PLAIN = "interp-steer", "plain loop with output_hidden_states, batch 16"
@@ -45,7 +45,7 @@ def main(
 
         python benchmarks/extract.py --quick
     """
-    common.begin(threads)
+    measuring.begin(threads)
     from interp_steer.activations.extract import extract
     from interp_steer.model.load import load_model
     from interp_steer.pairs import read_pairs
@@ -95,24 +95,24 @@ def main(
         say("warming up")
         mine()
         by_hand()
-        found = common.interleaved(sides, rounds)
-    rates, ratios = common.rates(found), common.speedups(found, OURS)
+        found = measuring.interleaved(sides, rounds)
+    rates, ratios = measuring.rates(found), measuring.speedups(found, OURS)
     seconds = statistics.median(one.seconds for one in found[OURS])
     once = sum(map(len, {tuple(ids[:n]) for ids, n in texts})) + sum(len(ids) - n for ids, n in texts)
-    flop, peak = 2.0 * n_parameters(plain)[0] * once, common.matmul_peak()
+    flop, peak = 2.0 * n_parameters(plain)[0] * once, measuring.matmul_peak()
     memory = [_memory(n, behavior, threads) for n in ((4, 8) if quick else (16, 64, 256))]
-    common.table(
+    measuring.table(
         f"Extraction of {n_pairs} pairs at every layer",
         ("side", "tokens/s", "times ours"),
         [(name, rate, ratios.get(name, 1.0)) for name, rate in rates.items()],
     )
-    common.table(
+    measuring.table(
         "Peak memory above the model",
         ("pairs", "MB", "of which the result, MB"),
         [(one["pairs"], one["peak_mb"], one["result_mb"]) for one in memory],
     )
     say(f"floor {flop / peak:.1f} s at {peak / 1e9:.0f} GFLOP/s; ours took {seconds:.1f} s")
-    common.emit(
+    measuring.emit(
         "extract",
         {"model": model.card.name, "behavior": behavior, "pairs": n_pairs, "tokens": n_tokens, "rounds": rounds,
          "quick": quick},

@@ -9,9 +9,9 @@ import statistics
 import sys
 from typing import Annotated, Any
 
-import common
+import measuring
 import typer
-from common import Quick, Threads, Timed, say, timed
+from measuring import Quick, Threads, Timed, say, timed
 
 OURS, ALONE, UNSTEERED = "interp-steer", "hook, one row at a time", "unsteered generate, same batch"
 ALPHAS = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8)
@@ -39,7 +39,7 @@ def main(
 
         python benchmarks/gpu.py --tiny
     """
-    common.begin(threads)
+    measuring.begin(threads)
     import torch
 
     if not tiny and not torch.cuda.is_available():
@@ -68,8 +68,8 @@ def main(
     sizes = sorted({min(size, len(rows)) for size in sizes})
 
     say("measuring the device")
-    peak = common.matmul_peak(512 if tiny else 8192, dtype=plain.dtype, device=device)
-    bandwidth = common.copy_bandwidth(2**26 if tiny else 2**31, device=device)
+    peak = measuring.matmul_peak(512 if tiny else 8192, dtype=plain.dtype, device=device)
+    bandwidth = measuring.copy_bandwidth(2**26 if tiny else 2**31, device=device)
     ours.complete(model, rows[:4], 4, "response", batch=4)
     by_hand.generate(plain, grid.prompts, 2)
     steps = {}
@@ -78,7 +78,6 @@ def main(
         say(f"batch {size}: {steps[size]['ours_ms']:.2f} ms a step, {steps[size]['tokens_per_second']:.0f} tokens/s")
     best = max(steps, key=lambda size: steps[size]["tokens_per_second"])
 
-    _reset_memory(device)
     cells = grid.some_cells(2)
 
     def unsteered() -> int:
@@ -91,20 +90,21 @@ def main(
     memory: dict[str, float] = {}
 
     def mine() -> int:
+        _reset_memory(device)
         tokens = sum(map(len, ours.complete(model, rows, n_tokens, "response", batch=best)))
         memory[OURS] = _memory(device)
         return tokens
 
     sides = {OURS: lambda: timed(mine), ALONE: lambda: timed(alone), UNSTEERED: lambda: timed(unsteered)}
-    found: dict[str, list[Timed]] = common.interleaved(sides, 1 if tiny or quick else 2)
-    rates, ratios = common.rates(found), common.speedups(found, OURS)
+    found: dict[str, list[Timed]] = measuring.interleaved(sides, 1 if tiny or quick else 2)
+    rates, ratios = measuring.rates(found), measuring.speedups(found, OURS)
     seconds = statistics.median(one.seconds for one in found[OURS])
-    common.table(
+    measuring.table(
         f"{len(rows)} rows of {n_tokens} tokens, batch {best}",
         ("side", "tokens/s", "times ours"),
         [(name, rate, ratios.get(name, 1.0)) for name, rate in rates.items()],
     )
-    common.table(
+    measuring.table(
         "One decode step",
         ("batch", "ours, ms", "bare, ms", "roofline, ms", "ours / bare", "ours / roofline"),
         [
@@ -112,7 +112,7 @@ def main(
             for size, one in steps.items()
         ],
     )
-    common.emit(
+    measuring.emit(
         "gpu",
         {"model": model.card.name, "dtype": str(plain.dtype), "device": device, "rows": len(rows),
          "layers": model.card.n_layers, "new_tokens": n_tokens, "tiny": tiny, "quick": quick},
@@ -140,11 +140,11 @@ def _step(model: Any, plain: Any, grid: Any, size: int, steps: int, peak: float,
     from interp_steer.batches import pad
     from interp_steer.model.slots import bytes_per_slot
 
-    rows = grid.rows[:: max(1, len(grid.rows) // size)][:size]
+    rows = grid.spread(size)
     device = model.device.type
     mine = statistics.median(ours.step_seconds(model, rows, steps, "response"))
     prompts = [row.prompt_ids for row in rows]
-    bare = statistics.median(by_hand.step_seconds(plain, prompts, steps, lambda: common.synchronize(device)))
+    bare = statistics.median(by_hand.step_seconds(plain, prompts, steps, lambda: measuring.synchronize(device)))
     blocks, unembedding = n_parameters(plain)
     element = plain.get_output_embeddings().weight.element_size()
     weights = (blocks + unembedding) * element

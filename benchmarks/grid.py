@@ -57,6 +57,14 @@ class Grid:
             DecodeRow(prompt_ids=ids, interventions=one.interventions) for one in self.cells for ids in self.prompts
         ]
 
+    def spread(self, n: int) -> list[DecodeRow]:
+        """Return ``n`` rows, spread over cells and prompts, as in a sweep; the grid is repeated if it has fewer."""
+        at = [round(i * len(self.cells) / min(n, len(self.rows))) % len(self.cells) for i in range(n)]
+        return [
+            DecodeRow(prompt_ids=self.prompts[i % len(self.prompts)], interventions=self.cells[cell].interventions)
+            for i, cell in enumerate(at)
+        ]
+
     def some_cells(self, n: int) -> list[int]:
         """Return the places of ``n`` cells, spread over the grid."""
         return sorted({round(i * (len(self.cells) - 1) / max(1, n - 1)) for i in range(min(n, len(self.cells)))})

@@ -8,9 +8,9 @@ import tempfile
 from pathlib import Path
 from typing import Annotated, Any
 
-import common
+import measuring
 import typer
-from common import Quick, say
+from measuring import Quick, say
 
 TEST = Path(__file__).parents[1] / "tests" / "sweeps" / "test_kill.py"
 app = typer.Typer(add_completion=False)
@@ -31,7 +31,7 @@ def main(
 
         python benchmarks/kill.py --quick
     """
-    common.begin(1)
+    measuring.begin(1)
     from interp_steer.pairs import read_prompts
     from interp_steer.run import Run
     from interp_steer.sweeps.grid import SweepSpec
@@ -60,9 +60,9 @@ def main(
     killed = sum(code == -9 for code, _ in seen)
     rows = [count for _, count in seen]
     ok = difference["rows_equal"] and killed == kills and len(expected) == len(spec.dev_cells()) * len(prompts)
-    common.table("Rows in the file after each kill", [str(i + 1) for i in range(len(rows))], [rows])
+    measuring.table("Rows in the file after each kill", [str(i + 1) for i in range(len(rows))], [rows])
     say("every row is there once, and equal" if ok else f"NOT equal: {difference}")
-    common.emit(
+    measuring.emit(
         "kill",
         {"model": "smollm2-135m", "kills": kills, "quick": quick, "rows": len(expected)},
         medians={"rows_after_each_kill": rows},

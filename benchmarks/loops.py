@@ -7,9 +7,9 @@ right if every later token repeats the same block, to the last.
 import statistics
 from typing import Annotated, Any, Literal
 
-import common
+import measuring
 import typer
-from common import Quick, Threads, say
+from measuring import Quick, Threads, say
 
 Directions = Literal["both", "refusal", "random"]
 app = typer.Typer(add_completion=False)
@@ -32,7 +32,7 @@ def main(
 
         python benchmarks/loops.py --quick
     """
-    common.begin(threads)
+    measuring.begin(threads)
     import ours
 
     from interp_steer.model.load import load_model
@@ -60,10 +60,10 @@ def main(
     saved = sum(one["length"] - one["fired_at"] for one in loops)
     groups = sorted({(one["direction"], one["alpha"]) for one in seen})
     table = [_group([one for one in seen if (one["direction"], one["alpha"]) == key], *key) for key in groups]
-    common.table("Rows that looped", tuple(table[0]), [tuple(row.values()) for row in table])
+    measuring.table("Rows that looped", tuple(table[0]), [tuple(row.values()) for row in table])
     say(f"{len(stayed)} of {len(loops)} loops stayed to the end, {len(ended)} ended in some loop; left after {left}")
     say(f"{saved} of {total} tokens saved")
-    common.emit(
+    measuring.emit(
         "loops",
         {"model": model.card.name, "directions": directions, "new_tokens": new_tokens, "quick": quick},
         medians={

@@ -3,11 +3,11 @@
 import statistics
 from typing import Any
 
-import common
+import measuring
 import ours
 import plain as by_hand
-from common import Timed, say, timed
 from grid import Grid, agreement, upto_end
+from measuring import Timed, say, timed
 
 from interp_steer.model.protocol import Model
 from interp_steer.steering.loops import loop_period
@@ -42,7 +42,7 @@ def compare(model: Model, plain: Any, grid: Grid, *, batch: int, rounds: int) ->
             said[WHOLE] += [upto_end(ids, model.eos_ids) for ids in found]
         return sum(map(len, said[WHOLE]))
 
-    found: dict[str, list[Timed]] = common.interleaved(
+    found: dict[str, list[Timed]] = measuring.interleaved(
         {
             OURS: lambda: timed(lambda: mine(OURS, loops=False)),
             LOOPS: lambda: timed(lambda: mine(LOOPS, loops=True)),
@@ -53,19 +53,19 @@ def compare(model: Model, plain: Any, grid: Grid, *, batch: int, rounds: int) ->
     seconds = {name: statistics.median(one.seconds for one in each) for name, each in found.items()}
     cut = sum(loop_period(ids) is not None for ids in said[LOOPS])
     in_seconds = statistics.median(b.seconds / a.seconds for a, b in zip(found[OURS], found[WHOLE], strict=True))
-    common.table(
+    measuring.table(
         "Completions that end by themselves", ("side", "seconds", "tokens up to the end/s"),
-        [(name, seconds[name], rate) for name, rate in common.rates(found).items()],
+        [(name, seconds[name], rate) for name, rate in measuring.rates(found).items()],
     )  # fmt: skip
     say(f"the grid: {in_seconds:.2f} times as long in whole batches; {cut} of {len(rows)} rows ended in a loop")
     return {
         "medians": {
             "seconds": seconds,
-            "tokens_per_second_upto_end": common.rates(found),
+            "tokens_per_second_upto_end": measuring.rates(found),
         },
         "ratios": {
             "seconds_against_ours": in_seconds,
-            "seconds_per_token_upto_end_against_ours": common.speedups(found, OURS),
+            "seconds_per_token_upto_end_against_ours": measuring.speedups(found, OURS),
             "seconds_with_loops_cut_against_seconds": seconds[LOOPS] / seconds[OURS],
         },
         "rows": len(rows),

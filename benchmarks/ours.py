@@ -5,8 +5,9 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from common import synchronize
+from measuring import synchronize
 
+from interp_steer.likelihood import mean_nll
 from interp_steer.model.protocol import Model
 from interp_steer.steering.decode import decode
 from interp_steer.steering.rows import DecodeRow, DecodeSettings
@@ -26,6 +27,15 @@ def complete(
     """Complete rows greedily, to full length unless ``natural``; without ``loops``, those do not end a row."""
     settings = DecodeSettings(scope=scope, max_new_tokens=new_tokens, stop_early=natural, stop_loops=loops)
     return [list(one.ids) for one in decode(model, rows, settings, batch_size=batch)]
+
+
+def complete_and_score(
+    model: Model, rows: Sequence[DecodeRow], new_tokens: int, scope: Scope, *, batch: int
+) -> list[list[int]]:
+    """Complete rows as a sweep does: the unsteered model then says how likely each completion is."""
+    said = complete(model, rows, new_tokens, scope, batch=batch)
+    mean_nll(model, [row.prompt_ids for row in rows], [tuple(ids) for ids in said])
+    return said
 
 
 def step_seconds(model: Model, rows: Sequence[DecodeRow], steps: int, scope: Scope) -> list[float]:

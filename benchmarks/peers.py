@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from common import say
+from measuring import say
 
 PEERS = {"steering-vectors": "steering-vectors==0.12.2", "repeng": "repeng==0.4.0"}
 SUPPORTED = "transformers<5"  # what steering-vectors asks for, and what repeng was written against

@@ -3,9 +3,9 @@
 import statistics
 from typing import Annotated, Any
 
-import common
+import measuring
 import typer
-from common import Quick, Rounds, Threads, Timed, say, timed
+from measuring import Quick, Rounds, Threads, Timed, say, timed
 
 BATCH = 128
 SIZES = ((256, 6), (384, 8), (512, 12), (768, 16))
@@ -30,14 +30,14 @@ def main(
 
         python benchmarks/scale.py --quick
     """
-    common.begin(threads)
+    measuring.begin(threads)
     rounds = 1 if quick else rounds
     new_tokens = 4 if quick else new_tokens
     by_rows = _by_rows(new_tokens, rounds, (32, 64, 128, 256) if quick else (32, 64, 128, 256, 512, 1024, 2048))
     by_size = _by_size(new_tokens, rounds, 32 if quick else 128, SIZES[:3] if quick else SIZES)
     full = [one for one in by_rows if one["rows"] >= BATCH]
     for title, axis, found in (("Against rows", "rows", by_rows), ("Against model size", "parameters", by_size)):
-        common.table(
+        measuring.table(
             title,
             (axis, "ours, s", "unsteered, s", "ratio"),
             [(one[axis], one["seconds"], one["unsteered_seconds"], one["ratio"]) for one in found],
@@ -49,7 +49,7 @@ def main(
     }
     for name, slope in slopes.items():
         say(f"slope against {name}: ours {slope['ours']}, unsteered {slope['unsteered']}")
-    common.emit(
+    measuring.emit(
         "scale",
         {"model": "smollm2-135m", "new_tokens": new_tokens, "batch": BATCH, "rounds": rounds, "quick": quick},
         medians={"rows": by_rows, "parameters": by_size},
@@ -60,8 +60,8 @@ def main(
 def _slope(found: list[dict[str, float]], axis: str) -> dict[str, float | None]:
     x = [one[axis] for one in found]
     return {
-        "ours": common.fitted_slope(x, [one["seconds"] for one in found]),
-        "unsteered": common.fitted_slope(x, [one["unsteered_seconds"] for one in found]),
+        "ours": measuring.fitted_slope(x, [one["seconds"] for one in found]),
+        "unsteered": measuring.fitted_slope(x, [one["unsteered_seconds"] for one in found]),
     }
 
 
@@ -117,7 +117,7 @@ def _pair(model: Any, plain: Any, n_rows: int, new_tokens: int, rounds: int) -> 
 
     name = f"{model.card.name}, {len(rows)} rows"
     ours.complete(model, rows[:BATCH], 2, "response", batch=BATCH)
-    found: dict[str, list[Timed]] = common.interleaved(
+    found: dict[str, list[Timed]] = measuring.interleaved(
         {name: lambda: timed(mine), f"{name}, unsteered": lambda: timed(unsteered)}, rounds
     )
     (a, b) = found.values()

@@ -9,9 +9,9 @@ import statistics
 from collections.abc import Callable
 from typing import Annotated, Any
 
-import common
+import measuring
 import typer
-from common import Quick, Rounds, Threads, Timed, say, timed
+from measuring import Quick, Rounds, Threads, Timed, say, timed
 from peers import PEERS, NoPeers, Peer, PeersFolder, peers, steering_job, steers
 
 OURS = "interp-steer"
@@ -48,7 +48,7 @@ def main(
     """
     if natural and scope != "response":
         raise typer.BadParameter("the other side of --natural steers scope response only", param_hint="--scope")
-    common.begin(threads)
+    measuring.begin(threads)
     import natural as natural_end
     from grid import make_grid, spread
     from subjects import plain_smollm2
@@ -75,7 +75,7 @@ def main(
         "rows": len(grid.rows), "new_tokens": new_tokens,
     }  # fmt: skip
     if natural:
-        common.emit("sweep-natural", settings, **natural_end.compare(model, plain, grid, batch=batch, rounds=rounds))
+        measuring.emit("sweep-natural", settings, **natural_end.compare(model, plain, grid, batch=batch, rounds=rounds))
         return
     with contextlib.ExitStack() as stack:
         running: dict[str, Peer] = {}
@@ -83,7 +83,7 @@ def main(
         if not (no_peers or (quick and peers_folder is None)):
             job = steering_job(model, grid, 1 if quick else 4, threads)
             running, missing = stack.enter_context(peers(list(PEERS), peers_folder, job))
-        common.emit("sweep", settings, **_compare(model, plain, grid, running, missing, batch, rounds, bf16, quick))
+        measuring.emit("sweep", settings, **_compare(model, plain, grid, running, missing, batch, rounds, bf16, quick))
 
 
 def _compare(
@@ -119,6 +119,10 @@ def _compare(
     alone, per_cell = "hook, one row at a time", "hook, batched over the prompts of a cell"
     sides: dict[str, Callable[[], Timed]] = {
         OURS: side(OURS, lambda: ours.complete(model, grid.rows, grid.new_tokens, grid.scope, batch=batch)),
+        f"{OURS}, and the likelihood of every completion": side(
+            "scored",
+            lambda: ours.complete_and_score(model, grid.rows, grid.new_tokens, grid.scope, batch=batch),
+        ),
         alone: side(
             alone,
             lambda: [
@@ -144,8 +148,8 @@ def _compare(
     say("warming up")
     ours.complete(model, grid.rows, 2, grid.scope, batch=batch)
     unsteered(1)
-    found = common.interleaved(sides, rounds)
-    rates, ratios = common.rates(found), common.speedups(found, OURS)
+    found = measuring.interleaved(sides, rounds)
+    rates, ratios = measuring.rates(found), measuring.speedups(found, OURS)
 
     before_end = [upto_end(ids, model.eos_ids, included=False) for ids in said[OURS]]  # which others are denied
     mine = {
@@ -158,14 +162,14 @@ def _compare(
         for name, one in running.items()
     }
     steps = _steps(model, plain, grid, (1, 4) if quick else (1, 4, 32, 128), 4 if quick else 24, rounds)
-    floor, peak = grid.flop_floor(*n_parameters(plain)), common.matmul_peak()
+    floor, peak = grid.flop_floor(*n_parameters(plain)), measuring.matmul_peak()
     seconds = statistics.median(one.seconds for one in found[OURS])
     bound = sum(floor.values()) / peak
-    common.table(
+    measuring.table(
         "A sweep", ("side", "tokens/s", "times ours", "equal tokens"),
         [(name, rate, ratios.get(name, 1.0), same.get(name, {}).get("equal_tokens")) for name, rate in rates.items()],
     )  # fmt: skip
-    common.table(
+    measuring.table(
         "One decode step", ("batch", "ours, ms", "bare, ms", "ratio"),
         [(n, one["ours_ms"], one["bare_ms"], one["ratio"]) for n, one in steps.items()],
     )  # fmt: skip
@@ -190,7 +194,7 @@ def _steps(model: Any, plain: Any, grid: Any, sizes: tuple[int, ...], steps: int
 
     found = {}
     for n in sizes:
-        rows = (grid.rows * n)[:: max(1, len(grid.rows) // n)][:n]  # every layer takes part, as in a sweep
+        rows = grid.spread(n)
         pairs = []
         for _ in range(rounds):
             mine = ours.step_seconds(model, rows, steps, grid.scope)
@@ -223,7 +227,7 @@ def _precision(model: Any, grid: Any, full: list[list[int]], half: list[list[int
         "mean_nll_difference": statistics.mean(gaps) if gaps else None,
         "mean_absolute_nll_difference": statistics.mean(map(abs, gaps)) if gaps else None,
     }
-    common.table("bfloat16 against float32", ("what", "value"), list(found.items()))
+    measuring.table("bfloat16 against float32", ("what", "value"), list(found.items()))
     return found
 
 

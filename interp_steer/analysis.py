@@ -4,9 +4,10 @@ from collections.abc import Callable, Sequence
 from importlib.metadata import EntryPoint, entry_points
 
 from interp_steer.errors import AnalysisError
+from interp_steer.files import write_json
 from interp_steer.findings import AnalysisResult
 from interp_steer.records import to_json
-from interp_steer.run import Run, write_json
+from interp_steer.run import Run
 
 GROUP = "interp_steer.analyses"
 

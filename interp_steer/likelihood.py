@@ -1,6 +1,6 @@
 """How likely a completion is under the unsteered model: the fluency that coherence is made of."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import torch
 from jaxtyping import Float, Int
@@ -64,23 +64,27 @@ def _batch_nll(
     resid = final[0][here.to(final[0].device)]
     targets = pad(texts, "right")[0].to(model.device)[here]
     nll = torch.zeros(mask.shape, device=model.device)
-    nll[here] = torch.cat(
-        [
-            _token_nll(model, resid[at : at + size], targets[at : at + size])
-            for size in [max(1, LOGITS_PER_BATCH // model.vocab_size)]
-            for at in range(0, len(targets), size)
-        ]
-    ).to(model.device)
+    nll[here] = torch.cat([_nll(logits, targets[part]) for part, logits in unembedded(model, resid)]).to(model.device)
     return nll.sum(dim=1) / mask.sum(dim=1)
 
 
-def _token_nll(
-    model: Model, resid: Float[Tensor, "token d_model"], targets: Int[Tensor, " token"]
-) -> Float[Tensor, " token"]:
-    """Unembed what left the last block, each token as a text of its own that enters above it."""
-    one = torch.ones(len(targets), 1, dtype=torch.long, device=model.device)
-    logits = model.forward(one, one, logits="all", start=(model.card.n_layers, resid.unsqueeze(1))).logits
-    if logits is None:
-        raise AssertionError("scoring asked for logits and got none")
-    wide = logits[:, 0].float()
-    return wide.logsumexp(dim=-1) - wide.gather(1, targets.to(wide.device).unsqueeze(1)).squeeze(1)
+def _nll(logits: Float[Tensor, "token vocab"], targets: Int[Tensor, " token"]) -> Float[Tensor, " token"]:
+    return logits.logsumexp(dim=-1) - logits.gather(1, targets.to(logits.device).unsqueeze(1)).squeeze(1)
+
+
+def unembedded(
+    model: Model, resid: Float[Tensor, "token d_model"]
+) -> Iterator[tuple[slice, Float[Tensor, "token vocab"]]]:
+    """Unembed what left the last block, some tokens at a time: each a text of its own that enters above it.
+
+    Yields:
+        Which tokens, and their logits in float32.
+    """
+    size = max(1, LOGITS_PER_BATCH // model.vocab_size)
+    for at in range(0, len(resid), size):
+        part = slice(at, at + size)
+        one = torch.ones(len(resid[part]), 1, dtype=torch.long, device=model.device)
+        logits = model.forward(one, one, logits="all", start=(model.card.n_layers, resid[part].unsqueeze(1))).logits
+        if logits is None:
+            raise AssertionError("unembedding asked for logits and got none")
+        yield part, logits[:, 0].float()

@@ -1,24 +1,22 @@
 """A run directory: its paths, its manifest, its JSON lines in and out.
 
-One run is one behavior on one model. Stages meet here and nowhere else, so each can be rerun,
-resumed or inspected alone. Files are either replaced whole (written beside, then renamed) or
-appended to line by line; a line torn by a crash is dropped when the file is next opened for appending.
+One run is one behavior on one model. Stages meet here and nowhere else, so each can be rerun, resumed or inspected
+alone.
 """
 
-import json
-import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
 from filelock import FileLock, Timeout
-from pydantic import ValidationError
 
+from interp_steer.behaviors import Behavior
 from interp_steer.errors import RunError
+from interp_steer.files import parsed, read_records, record_of, write_json
 from interp_steer.findings import AnalysisResult
-from interp_steer.records import Behavior, Generation, ModelCard, Verdict, from_json, to_json
+from interp_steer.records import Generation, ModelCard, Verdict
 
 Record = TypeVar("Record")
 
@@ -65,6 +63,11 @@ class Run:
         return self.path / "verdicts.jsonl"
 
     @property
+    def judging_path(self) -> Path:
+        """What judges leave beside their verdicts: gates, retests, batches under way, human scores."""
+        return self.path / "judging"
+
+    @property
     def projections_path(self) -> Path:
         """Cosines of tokens with the direction, for the colored texts."""
         return self.path / "projections.json"
@@ -87,7 +90,7 @@ class Run:
         if not self.manifest_path.exists():
             return {}
         where, remedy = str(self.manifest_path), "choose another --out, or delete the run to start over"
-        return _record(dict, _parsed(self.manifest_path.read_bytes(), where, remedy), where, remedy)
+        return record_of(dict, parsed(self.manifest_path.read_bytes(), where, remedy), where, remedy)
 
     def update_manifest(self, **entries: Any) -> None:
         """Add or replace entries of the manifest."""
@@ -108,7 +111,7 @@ class Run:
                 f"{self.path} holds no {name!r} in its manifest.json; expected a run directory made by "
                 "'interp-steer run' or 'interp-steer extract'"
             )
-        return _record(kind, manifest[name], f"{self.manifest_path}: {name!r}", "choose another --out")
+        return record_of(kind, manifest[name], f"{self.manifest_path}: {name!r}", "choose another --out")
 
     def generations(self) -> list[Generation]:
         """Return every generation, in the order written."""
@@ -128,7 +131,7 @@ class Run:
         remedy = f"run 'interp-steer analyze {name} {self.path}'"
         if not path.exists():
             raise RunError(f"{path} does not exist; {remedy} first")
-        return _record(AnalysisResult, _parsed(path.read_bytes(), str(path), remedy), str(path), remedy)
+        return record_of(AnalysisResult, parsed(path.read_bytes(), str(path), remedy), str(path), remedy)
 
     def analyses(self) -> list[str]:
         """Return the names of the analyses that were run, sorted."""
@@ -169,97 +172,3 @@ def open_run(path: str | Path) -> Run:
             f"{run.path} is not a run directory (no manifest.json); make one with 'interp-steer run BEHAVIOR'"
         )
     return run
-
-
-def write_text(path: Path, text: str) -> None:
-    """Replace a file whole: readers see the old text or the new one, never half of it.
-
-    Raises:
-        RunError: If the file cannot be written (no space, no permission).
-    """
-    beside = path.with_name(f".{path.name}.tmp")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        beside.write_text(text, encoding="utf-8")
-        beside.replace(path)
-    except OSError as error:
-        raise RunError(
-            f"cannot write {path}: {error.strerror or error}; free space or choose another folder"
-        ) from error
-
-
-def write_json(path: Path, data: Mapping[str, Any]) -> None:
-    """Replace a JSON file whole; NaN and Infinity are refused."""
-    write_text(path, json.dumps(data, ensure_ascii=False, indent=1, allow_nan=False) + "\n")
-
-
-def read_records(path: Path, kind: type[Record]) -> Iterator[Record]:
-    """Yield the records of a JSON-lines file; nothing if it does not exist.
-
-    A last line without its newline was torn by a crash and is passed over.
-
-    Raises:
-        RunError: If another line is not a record, naming file and line.
-    """
-    if not path.exists():
-        return
-    remedy = "restore or delete the line"
-    with path.open("rb") as file:  # not as text: a line may be torn within a character
-        for number, line in enumerate(file, start=1):
-            if not line.endswith(b"\n"):
-                return
-            where = f"{path}:{number}"
-            yield _record(kind, _parsed(line, where, remedy), where, remedy)
-
-
-def append_records(path: Path, records: Iterable[Any]) -> None:
-    """Append records as JSON lines in one write, and flush them to the disk.
-
-    A torn last line is cut off first, so that what follows it stays readable.
-
-    Raises:
-        RunError: If the file cannot be written.
-    """
-    lines = "".join(json.dumps(to_json(record), ensure_ascii=False, allow_nan=False) + "\n" for record in records)
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with path.open("ab+") as file:
-            _cut_torn_line(file)
-            file.write(lines.encode())
-            file.flush()
-            os.fsync(file.fileno())
-    except OSError as error:
-        raise RunError(
-            f"cannot append to {path}: {error.strerror or error}; free space and run again to continue"
-        ) from error
-
-
-def _cut_torn_line(file: Any) -> None:
-    size = file.seek(0, os.SEEK_END)
-    position = size
-    while position > 0:
-        start = max(0, position - 65536)
-        file.seek(start)
-        newline = file.read(position - start).rfind(b"\n")
-        if newline >= 0:
-            position = start + newline + 1
-            break
-        position = start
-    if position < size:
-        file.truncate(position)
-    file.seek(0, os.SEEK_END)
-
-
-def _parsed(text: bytes, where: str, remedy: str) -> Any:
-    try:
-        return json.loads(text.decode())
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
-        raise RunError(f"{where}: not valid JSON in UTF-8 ({error}); {remedy}") from error
-
-
-def _record(kind: type[Record], data: Any, where: str, remedy: str) -> Record:
-    try:
-        return from_json(kind, data)
-    except ValidationError as error:
-        problems = "; ".join(".".join(map(str, one["loc"])) + ": " + one["msg"] for one in error.errors())
-        raise RunError(f"{where}: not a {kind.__name__.lower()} ({problems.lstrip(': ')}); {remedy}") from error

@@ -1,6 +1,7 @@
 """Contrastive pairs to pooled activations: every layer in one pass, every prompt once.
 
-The two responses of a pair go on from one reading of their prompt. The residual stream is pooled inside the
+The two responses of a pair go on from one reading of their prompt, and the prompts from one reading of what they all
+begin with (a template's system prompt). The residual stream is pooled inside the
 hook, so what is kept is one vector per text and layer however long the texts are. Pads and the first token
 (the attention sink) are in no pool and in no norm.
 """
@@ -8,24 +9,27 @@ hook, so what is kept is one vector per text and layer however long the texts ar
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
+from itertools import takewhile
 from typing import Any
 
 import numpy as np
 import torch
 from einops import einsum
 from jaxtyping import Float, Int
-from torch import Tensor
+from torch import Tensor, nn
 
 from interp_steer.activations.artifact import Activations
 from interp_steer.batches import Batch, length_sorted_batches
+from interp_steer.behaviors import Pair
 from interp_steer.errors import PairsError
 from interp_steer.model.protocol import Model, ResidualHook
 from interp_steer.model.tiling import tile
 from interp_steer.progress import progress
-from interp_steer.records import ActivationCard, Pair
+from interp_steer.records import ActivationCard
 from interp_steer.terms import READ_POSITIONS, ReadPosition
 
-TOKENS_PER_BATCH = 4096
+TOKENS_PER_BATCH = {"cpu": 512}  # fewer at a time are padded less, and matrix products are no slower
+TOKENS_PER_BATCH_ELSEWHERE = 4096
 LINEAR_ROWS_PER_BATCH = 32  # linear attention keeps megabytes a row, however short
 VERSIONED = ("interp-steer", "torch", "transformers", "transformer-lens")
 
@@ -44,7 +48,7 @@ def extract(
     pairs_sha256: str = "",
     read_position: ReadPosition = "mean_response",
     first_k: int = 5,
-    tokens_per_batch: int = TOKENS_PER_BATCH,
+    tokens_per_batch: int | None = None,
 ) -> Activations:
     """Read the residual stream of every pair at every layer.
 
@@ -56,7 +60,7 @@ def extract(
         read_position: ``mean_response`` pools all response tokens, ``first_k`` the first ``first_k`` of
             them, ``last_response`` takes the last one, ``last_prompt`` the last token before the response.
         first_k: Number of response tokens of ``first_k``.
-        tokens_per_batch: Padded tokens of one forward pass; bounds the memory.
+        tokens_per_batch: Padded tokens of one forward pass; bounds the memory. By default 512 on the CPU, else 4096.
 
     Returns:
         Activations in float32, whatever the dtype of the model.
@@ -82,10 +86,17 @@ def extract(
     pooled = np.empty((*shape, model.card.d_model), dtype=np.float32)
     norms = np.empty(shape, dtype=np.float32)
     prompts = list(dict.fromkeys(text.prompt for text in texts))
+    linear = "linear_attention" in model.card.layer_types
+    most = LINEAR_ROWS_PER_BATCH if linear else None
+    tokens_per_batch = tokens_per_batch or TOKENS_PER_BATCH.get(model.device.type, TOKENS_PER_BATCH_ELSEWHERE)
+    # Linear attention has no positions to mask: no pads may come between what is shared and what follows.
+    shared = 0 if linear else _n_shared(prompts)
     with progress("activations", len(texts)) as advance:
-        most = LINEAR_ROWS_PER_BATCH if "linear_attention" in model.card.layer_types else None
-        for batch in length_sorted_batches(prompts, tokens_per_batch, "left", rows_per_batch=most):
-            prefix, last = _read_prompts(model, batch, keep_last=read_position == "last_prompt")
+        opening = _opening(model, prompts[0][:shared])
+        remainders = [ids[shared:] for ids in prompts]
+        for batch in length_sorted_batches(remainders, tokens_per_batch, "left", rows_per_batch=most):
+            prompt_mask = nn.functional.pad(batch.attention_mask, (shared, 0), value=1)
+            prefix, last = _read_prompts(model, batch, prompt_mask, opening, keep_last=read_position == "last_prompt")
             place = {prompts[which]: row for row, which in enumerate(batch.rows)}
             members = [i for i, text in enumerate(texts) if text.prompt in place]
             if last is not None:
@@ -95,9 +106,7 @@ def extract(
                 rows = [members[i] for i in part.rows]
                 index = torch.tensor([place[texts[i].prompt] for i in rows], device=model.device)
                 weights = _weights(part.attention_mask, read_position, first_k)
-                found, norms[:, rows] = _read(
-                    model, part, tile(prefix, index), batch.attention_mask[index.cpu()], weights
-                )
+                found, norms[:, rows] = _read(model, part, tile(prefix, index), prompt_mask[index.cpu()], weights)
                 if last is None:
                     pooled[:, rows] = found
                 advance(len(rows), "")
@@ -131,8 +140,22 @@ def _weights(mask: Int[Tensor, "text pos"], position: ReadPosition, first_k: int
     return pool.float() / pool.sum(dim=1, keepdim=True)
 
 
+def _n_shared(prompts: Sequence[tuple[int, ...]]) -> int:
+    """Return how many tokens all prompts begin with, leaving each at least one of its own."""
+    alike = takewhile(lambda tokens: len(set(tokens)) == 1, zip(*prompts, strict=False))
+    return min(sum(1 for _ in alike), min(map(len, prompts)) - 1)
+
+
+def _opening(model: Model, ids: Sequence[int]) -> Any:
+    """Return the cache of what all prompts begin with; None if that is nothing."""
+    if not ids:
+        return None
+    input_ids = torch.tensor([ids], device=model.device)
+    return model.forward(input_ids, torch.ones_like(input_ids), logits="none", keep_cache=True).cache
+
+
 def _read_prompts(
-    model: Model, batch: Batch, *, keep_last: bool
+    model: Model, batch: Batch, mask: Int[Tensor, "prompt past_and_pos"], opening: Any, *, keep_last: bool
 ) -> tuple[Any, Float[np.ndarray, "layer prompt d_model"] | None]:
     """Return the cache of left-padded prompts and, if asked for, the residual at their last token."""
     last: dict[int, Tensor] = {}
@@ -145,8 +168,9 @@ def _read_prompts(
 
     layers = range(model.card.n_layers) if keep_last else ()
     with model.hooks({layer: reader(layer) for layer in layers}):
-        ids, mask = batch.input_ids.to(model.device), batch.attention_mask.to(model.device)
-        cache = model.forward(ids, mask, logits="none", keep_cache=True).cache
+        ids = batch.input_ids.to(model.device)
+        past = None if opening is None else tile(opening, torch.zeros(len(ids), dtype=torch.long, device=ids.device))
+        cache = model.forward(ids, mask.to(ids.device), logits="none", cache=past, keep_cache=True).cache
     return cache, torch.stack([last[layer] for layer in layers]).numpy() if keep_last else None
 
 

@@ -11,8 +11,7 @@ from transformers import TopPLogitsWarper
 class Sampler:
     """Chooses tokens; a row's random numbers depend on its seed and step alone.
 
-    Sampling is by the Gumbel-max trick: adding standard Gumbel noise to ``logits / temperature`` and
-    taking the argmax draws from the softmax, and the noise can come from one generator per row.
+    Sampling inverts the cumulative distribution: one uniform number per row and step, however large the vocabulary.
     """
 
     def __init__(self, seeds: Sequence[int], temperature: float, top_p: float) -> None:
@@ -28,17 +27,20 @@ class Sampler:
         self._generators = [torch.Generator().manual_seed(seed) for seed in seeds] if temperature > 0 else []
 
     def choose(self, logits: Float[Tensor, "row vocab"], rows: Sequence[int]) -> Int[Tensor, " row"]:
-        """Return the next token of each row.
+        """Return the next token of each row; -1 where the logits are not numbers.
 
         Args:
             logits: Of the rows still in the batch.
             rows: Which rows these are, in the order of the seeds.
         """
         if self._temperature == 0:
-            return logits.max(dim=-1).indices  # the first of equals; faster than argmax in bfloat16
+            largest = logits.max(dim=-1)  # the first of equals; faster than argmax in bfloat16
+            return largest.indices.masked_fill(largest.values.isnan(), -1)
         scaled = logits.float() / self._temperature
         if self._nucleus is not None:
             scaled = self._nucleus(None, scaled)
-        uniform = torch.stack([torch.rand(scaled.shape[1], generator=self._generators[row]) for row in rows])
-        gumbel = -torch.log(-torch.log(uniform.clamp(min=1e-20)))
-        return (scaled + gumbel.to(scaled.device)).argmax(dim=-1)
+        mass = scaled.softmax(dim=-1).cumsum(dim=-1, dtype=torch.float64)
+        total = mass[:, -1:]
+        uniform = torch.stack([torch.rand(1, generator=self._generators[row]) for row in rows]).to(mass)
+        tokens = torch.searchsorted(mass, uniform * total, right=True)  # never a token without mass
+        return tokens.masked_fill(total.isnan(), -1).squeeze(1)

@@ -4,8 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from time import perf_counter
 
+from interp_steer.behaviors import EvaluationPrompt
 from interp_steer.model.protocol import Model
-from interp_steer.records import Cell, EvaluationPrompt
+from interp_steer.records import Cell
 from interp_steer.run import Run
 from interp_steer.steering.decode import auto_batch_size, memory_per_row
 from interp_steer.steering.rows import DecodeRow, DecodeSettings

@@ -18,9 +18,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from interp_steer.behaviors import Pair
 from interp_steer.errors import SteeringError
 from interp_steer.model.protocol import Model
-from interp_steer.records import Cell, Pair
+from interp_steer.records import Cell
 from interp_steer.sweeps.grid import SweepSpec
 from interp_steer.sweeps.margins import PropensitySpec, vectors_digest
 from interp_steer.sweeps.propensity import propensity

@@ -22,8 +22,9 @@ import numpy as np
 from jaxtyping import Float
 
 from interp_steer.activations.artifact import read_arrays, write_arrays
+from interp_steer.behaviors import Pair
 from interp_steer.errors import SteeringError
-from interp_steer.records import ModelCard, Pair, digest, to_json
+from interp_steer.records import ModelCard, digest, to_json
 from interp_steer.terms import Scope
 from interp_steer.vectors.vector import SteeringVectors
 

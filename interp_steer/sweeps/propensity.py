@@ -11,10 +11,10 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from interp_steer.behaviors import Pair
 from interp_steer.errors import SteeringError
 from interp_steer.model.protocol import Model
 from interp_steer.progress import progress
-from interp_steer.records import Pair
 from interp_steer.steering.intervention import Intervention
 from interp_steer.sweeps.margins import Propensity, PropensitySpec, propensity_card
 from interp_steer.sweeps.replay import TOKENS_PER_BATCH, Replay

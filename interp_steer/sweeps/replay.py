@@ -15,7 +15,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from interp_steer.likelihood import LOGITS_PER_BATCH
+from interp_steer.likelihood import unembedded
 from interp_steer.model.protocol import Model
 from interp_steer.model.tiling import tile
 from interp_steer.steering.hooks import BatchSteering
@@ -129,16 +129,8 @@ class Replay:
     def _measured(
         self, resid: Float[Tensor, "place d_model"], places: Int[Tensor, " place"], measure: Measure
     ) -> Float[Tensor, "place *what"]:
-        """Unembed what left the last block, some places at a time: each a text of one token that enters above it."""
-        size = max(1, LOGITS_PER_BATCH // self._model.vocab_size)
-        found = []
-        for at in range(0, len(places), size):
-            one = torch.ones(len(places[at : at + size]), 1, dtype=torch.long, device=self._model.device)
-            start = (self._last + 1, resid[at : at + size].unsqueeze(1))
-            logits = self._model.forward(one, one, logits="all", start=start).logits
-            if logits is None:
-                raise AssertionError("scoring asked for logits and got none")
-            found.append(measure(logits[:, 0].float(), places[at : at + size].to(logits.device)))
+        """Return what ``measure`` says at positions whose residual left the last block."""
+        found = [measure(logits, places[part].to(logits.device)) for part, logits in unembedded(self._model, resid)]
         return torch.cat(found)
 
 

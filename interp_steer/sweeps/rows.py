@@ -3,8 +3,9 @@
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
+from interp_steer.behaviors import EvaluationPrompt
 from interp_steer.errors import RunError
-from interp_steer.records import Cell, EvaluationPrompt, ModelCard, digest, from_json, generation_key, to_json
+from interp_steer.records import Cell, ModelCard, digest, from_json, generation_key, to_json
 from interp_steer.run import Run
 from interp_steer.sweeps.grid import SweepSpec
 

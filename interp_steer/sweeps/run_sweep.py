@@ -5,10 +5,12 @@ from collections.abc import Sequence
 from time import perf_counter
 
 from interp_steer.activations.artifact import read_activations
+from interp_steer.behaviors import Behavior, EvaluationPrompt
+from interp_steer.files import append_records
 from interp_steer.model.protocol import Model
 from interp_steer.progress import progress
-from interp_steer.records import Behavior, Cell, EvaluationPrompt, Generation, ModelCard
-from interp_steer.run import Run, append_records
+from interp_steer.records import Cell, Generation, ModelCard
+from interp_steer.run import Run
 from interp_steer.steering.rows import DecodeSettings
 from interp_steer.sweeps.answers import Answer, Engine, LocalEngine, Request
 from interp_steer.sweeps.directions import cell_interventions

@@ -10,9 +10,9 @@ from safetensors.numpy import save_file
 
 from interp_steer.activations.artifact import read_activations, save_activations
 from interp_steer.activations.extract import extract
+from interp_steer.behaviors import Pair
 from interp_steer.errors import AnalysisError, PairsError, RunError, TemplateError, VectorError
 from interp_steer.model.load import wrap_model
-from interp_steer.records import Pair
 from interp_steer.terms import READ_POSITIONS
 from interp_steer.vectors.fit import fit
 from interp_steer.vectors.vector import save_vectors
@@ -113,6 +113,26 @@ def test_batch_size_changes_nothing(tiny):
     for name in ("positive", "negative"):
         assert worst_relative_error(getattr(one_batch, name), getattr(one_each, name)) < 1e-4
     np.testing.assert_allclose(one_batch.activation_norm, one_each.activation_norm, rtol=1e-4)
+
+
+def test_what_all_prompts_begin_with_is_read_once(tiny_llama, monkeypatch):
+    read = []
+    forward = type(tiny_llama).forward
+
+    def counted(self, input_ids, *args, **options):
+        read.append(input_ids.numel())
+        return forward(self, input_ids, *args, **options)
+
+    monkeypatch.setattr(type(tiny_llama), "forward", counted)
+    pairs = [Pair(prompt="the same " * 20 + end, positive="b" * 5, negative="c" * 5) for end in "xyz"]
+    found = extract(tiny_llama, pairs, behavior="test")
+    whole = [len(tiny_llama.chat.pair_ids(pair.prompt, pair.positive)[0]) for pair in pairs]
+    opening = read[0]
+    assert opening > 180
+    assert sum(read) == opening + sum(n - opening - 5 for n in whole) + 2 * 3 * 5
+    monkeypatch.undo()
+    alone = [extract(tiny_llama, [pair], behavior="test") for pair in pairs]
+    assert worst_relative_error(found.positive, np.concatenate([one.positive for one in alone], axis=1)) < 1e-4
 
 
 def test_the_order_of_pairs_is_the_order_of_rows(tiny):

@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from interp_steer.steering.loops import LONGEST_PERIOD, REPEATS, TAIL, loop_period
+from interp_steer.steering.loops import LONGEST_PERIOD, TAIL, loop_period
 
 
 @given(
@@ -12,10 +12,9 @@ from interp_steer.steering.loops import LONGEST_PERIOD, REPEATS, TAIL, loop_peri
 )
 def test_a_block_over_and_over_is_a_loop_from_the_right_token_on(head, period, cut):
     block = [1000 + i for i in range(period)]
-    tail = max(TAIL, REPEATS * period)
-    tokens = [*head, *(block * (tail // period + 2))[: tail + cut]]
+    tokens = [*head, *(block * (TAIL // period + 2))[: TAIL + cut]]
     assert loop_period(tokens) == period
-    assert loop_period([*head, *(block * tail)[: tail - 1]]) is None
+    assert loop_period([*head, *(block * TAIL)[: TAIL - 1]]) is None
 
 
 @pytest.mark.parametrize(
@@ -23,8 +22,8 @@ def test_a_block_over_and_over_is_a_loop_from_the_right_token_on(head, period, c
     [
         [],
         list(range(200)),
-        [1, 2, 3] * 10,  # 30 tokens
-        ([1] * 40) + [2],  # it left the loop
+        [1, 2, 3] * 21,  # 63 tokens
+        ([1] * 80) + [2],  # it left the loop
         (list(range(LONGEST_PERIOD + 1)) * 20),  # verses are longer than that
         [i // 2 for i in range(100)],
     ],

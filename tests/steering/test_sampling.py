@@ -1,4 +1,4 @@
-"""Gumbel-max sampling against the softmax it should draw from."""
+"""Sampling against the softmax it should draw from."""
 
 import pytest
 import torch
@@ -61,3 +61,18 @@ def test_seeds_and_steps_draw_anew():
     first, second = sampler.choose(logits, range(64)), sampler.choose(logits, range(64))
     assert len(set(first.tolist())) > 50
     assert (first == second).float().mean() < 0.1
+
+
+@pytest.mark.parametrize("temperature", [0.0, 1.0])
+def test_what_is_not_a_number_is_no_token(temperature):
+    logits = torch.zeros(3, 7)
+    logits[1, 4] = torch.nan
+    drawn = Sampler(range(3), temperature, 0.9).choose(logits, range(3))
+    assert drawn[1] == -1
+    assert (drawn[[0, 2]] >= 0).all()
+
+
+def test_a_token_without_mass_is_never_drawn():
+    logits = torch.full((N, 5), -torch.inf)
+    logits[:, 2] = 0.0
+    assert (Sampler(range(N), 1.0, 1.0).choose(logits, range(N)) == 2).all()
