@@ -5,11 +5,10 @@ import sys
 from collections.abc import Callable
 
 from rich.console import Console
-from rich.markup import escape
-from rich.table import Table as RichTable
 
+from interp_steer.console import print_result
 from interp_steer.errors import InterpSteerError
-from interp_steer.findings import AnalysisResult, Table, Value
+from interp_steer.findings import AnalysisResult
 from interp_steer.run import Run, open_run
 
 
@@ -22,29 +21,3 @@ def main(analysis: Callable[[Run], AnalysisResult]) -> None:
     except InterpSteerError as error:
         sys.exit(f"error: {error}")
     print_result(result, Console())
-
-
-def print_result(result: AnalysisResult, console: Console) -> None:
-    """Print question, finding, tables and caveats."""
-    console.print(f"[bold]{escape(result.question)}[/bold]\n{escape(result.finding)}")
-    for table in result.tables:
-        console.print(_drawn(table))
-        for note in table.notes:
-            console.print(f"  {escape(note)}", style="dim")
-    for caveat in result.caveats:
-        console.print(f"- {escape(caveat)}")
-
-
-def _drawn(table: Table) -> RichTable:
-    drawn = RichTable(title=escape(table.title), title_justify="left")
-    for column in table.columns:
-        drawn.add_column(escape(column))
-    for row in table.rows:
-        drawn.add_row(*(escape(_text(value)) for value in row))
-    return drawn
-
-
-def _text(value: Value) -> str:
-    if value is None:
-        return "-"
-    return f"{value:.3f}" if isinstance(value, float) else str(value)

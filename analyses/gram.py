@@ -143,6 +143,17 @@ def weighted_consistency(gram: Gram) -> Measure:
     return shared_energy(gram).map(lambda energy: float(energy / gram.squared_norms.mean()))
 
 
+def weighted_consistency_error(gram: Gram) -> Measure:
+    """Jackknife standard error of the weighted consistency, in closed form as that of :func:`consistency`."""
+    energy = gram.squared_norms
+    rest = energy.sum() - energy
+    if gram.n < 3 or rest.min() <= gram.floor:
+        return undefined("fewer than three pairs differ")
+    n = gram.n
+    without = (gram.matrix.sum() - 2 * gram.matrix.sum(axis=1) + 2 * energy - energy.sum()) / ((n - 2) * rest)
+    return Measure(float(np.sqrt((n - 1) / n * ((without - without.mean()) ** 2).sum())))
+
+
 def reliability(gram: Gram) -> Measure:
     """Expected squared cosine of the mean difference with its population value: ``n c_w / (1 + (n-1) c_w)``.
 

@@ -36,11 +36,9 @@ from analyses.gram import (
 )
 from analyses.measure import Measure, layer_names, show, table_by_layer, top_layers, undefined, values
 from analyses.resampling import influence, sign_flip_p, stability
+from analyses.subject import run_pairs, studied_layer
 from interp_steer.activations.artifact import Activations, read_activations
-from interp_steer.errors import InterpSteerError
 from interp_steer.findings import AnalysisResult, Figure, Series, Table
-from interp_steer.outcomes import read_outcomes
-from interp_steer.pairs import pairs_sha256, read_pairs
 from interp_steer.run import Run
 
 TOP_PAIRS = 5
@@ -59,9 +57,7 @@ def pair_quality(run: Run) -> AnalysisResult:
     layers = tuple(range(activations.n_layers))
     grams = [gram_at(activations, layer) for layer in layers]
     columns = _columns(activations, grams)
-    best = read_outcomes(run).best_cell()
-    swept = best is not None and best.layer is not None
-    layer = best.layer if best is not None and best.layer is not None else activations.n_layers // 2
+    layer, why = studied_layer(run, activations.n_layers)
     return AnalysisResult(
         name="pair_quality",
         title="Pair quality",
@@ -74,7 +70,7 @@ def pair_quality(run: Run) -> AnalysisResult:
         ),
         tables=(
             table_by_layer("Pair quality by layer", columns),
-            _pairs_table(run, grams[layer], f"{layer} ({'best of the sweep' if swept else 'middle; no sweep yet'})"),
+            _pairs_table(run, grams[layer], f"{layer} ({why})"),
         ),
         figures=_figures(layers, columns),
         scores={"consistency": values(columns["consistency"]), "snr": values(columns["SNR"])},
@@ -122,7 +118,8 @@ def _columns(activations: Activations, grams: list[Gram]) -> dict[str, list[Meas
 
 def _pairs_table(run: Run, gram: Gram, layer: str) -> Table:
     pulls, outliers = values(influence(gram)), values(norm_outliers(gram))
-    prompts = _prompts(run, gram.n)
+    pairs = run_pairs(run, gram.n)
+    prompts = [pair.prompt for pair in pairs] if pairs else [None] * gram.n
     order = sorted(range(gram.n), key=lambda pair: -(pulls[pair] or 0.0))
     far = [pair for pair in order if abs(outliers[pair] or 0.0) > OUTLIER]
     shown = order[:TOP_PAIRS] + [pair for pair in far if pair not in order[:TOP_PAIRS]]
@@ -133,21 +130,9 @@ def _pairs_table(run: Run, gram: Gram, layer: str) -> Table:
         notes=(
             "influence: 1 - cosine between the vectors with and without the pair",
             f"{len(far)} of {gram.n} norms are outliers (robust z beyond {OUTLIER}); all of them are listed",
-            *(() if any(prompts) else ("prompts are not shown: the file of the pairs is gone or has changed",)),
+            *(() if pairs else ("prompts are not shown: the file of the pairs is gone or has changed",)),
         ),
     )
-
-
-def _prompts(run: Run, n: int) -> list[str | None]:
-    """Return the prompts of the pairs, or None for each where the pairs are gone or no longer the same."""
-    manifest = run.manifest()
-    source = manifest.get("behavior_source", "")
-    try:
-        if pairs_sha256(source) == manifest["pairs"]["sha256"] and len(found := read_pairs(source)) == n:
-            return [pair.prompt for pair in found]
-    except (OSError, InterpSteerError):
-        pass
-    return [None] * n
 
 
 def _figures(layers: tuple[int, ...], columns: dict[str, list[Measure]]) -> tuple[Figure, ...]:

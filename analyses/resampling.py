@@ -93,6 +93,22 @@ def stability(gram: Gram, *, splits: int = 20, seed: int = 0) -> Stability:
     )
 
 
+def leave_one_out_margins(gram: Gram) -> Float[np.ndarray, " pair"]:
+    """Project each pair's difference on the direction of the *other* pairs.
+
+    Returns:
+        ``D_i . s_i / ||s_i||`` with ``s_i = sum_{j != i} D_j``: negative where the others would swap the sides of the
+        pair; NaN where they cancel out.
+    """
+    row_sums = gram.matrix.sum(axis=1)
+    scores = row_sums - gram.squared_norms
+    rest = gram.matrix.sum() - 2 * row_sums + gram.squared_norms
+    defined = rest > gram.floor * (gram.n - 1) ** 2
+    margins = np.full(gram.n, np.nan)
+    margins[defined] = scores[defined] / np.sqrt(rest[defined])
+    return margins
+
+
 def leave_one_out(gram: Gram) -> tuple[Measure, Measure]:
     """Does the mean of the *other* pairs point from this pair's negative to its positive side?
 
@@ -107,14 +123,12 @@ def leave_one_out(gram: Gram) -> tuple[Measure, Measure]:
     if gram.n < 2:
         nothing = undefined("fewer than two pairs")
         return nothing, nothing
-    row_sums = gram.matrix.sum(axis=1)
-    scores = row_sums - gram.squared_norms
-    rest = gram.matrix.sum() - 2 * row_sums + gram.squared_norms
-    defined = rest > gram.floor * (gram.n - 1) ** 2
-    accuracy = float(np.where(defined, (np.sign(scores) + 1) / 2, 0.5).mean())
+    margins = leave_one_out_margins(gram)
+    defined = ~np.isnan(margins)
+    accuracy = float(np.where(defined, (np.sign(margins) + 1) / 2, 0.5).mean())
     if defined.sum() < 2:
         return Measure(accuracy), undefined("the other pairs cancel out")
-    margins = scores[defined] / np.sqrt(rest[defined])
+    margins = margins[defined]
     if (spread := float(margins.std(ddof=1))) <= 1e-9 * np.abs(margins).max():
         return Measure(accuracy), undefined("every pair has the same margin")
     return Measure(accuracy), Measure(float(margins.mean()) / spread)

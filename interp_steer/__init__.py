@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from interp_steer.begin import begin_run
     from interp_steer.doctor import diagnose
     from interp_steer.errors import InterpSteerError
+    from interp_steer.judges.claude_spec import ClaudeSpec
     from interp_steer.judges.judge import judge
     from interp_steer.model.load import load_model, wrap_model
     from interp_steer.outcomes import read_outcomes
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "CalibrationSpec": "sweeps.calibrate",
+    "ClaudeSpec": "judges.claude_spec",
     "InterpSteerError": "errors",
     "LocalEngine": "sweeps.answers",
     "PropensitySpec": "sweeps.margins",
@@ -74,6 +76,7 @@ _HOMES = {
 
 __all__ = [
     "CalibrationSpec",
+    "ClaudeSpec",
     "InterpSteerError",
     "LocalEngine",
     "PropensitySpec",

@@ -47,3 +47,15 @@ class JudgeError(InterpSteerError):
 
 class AnalysisError(InterpSteerError):
     """An analysis is unknown, or its input is undefined (NaN, Inf, no data)."""
+
+
+class ServingError(InterpSteerError):
+    """A request does not fit the engine, or the engine does not fit the machine."""
+
+
+class BusyError(ServingError):
+    """Too many requests wait already."""
+
+
+class StoppedError(ServingError):
+    """The engine was closed, or has died."""

@@ -11,6 +11,7 @@ from typing import Literal
 
 import numpy as np
 
+from interp_steer.files import read_records
 from interp_steer.records import Cell, Generation, Verdict, text_sha256
 from interp_steer.run import Run
 from interp_steer.stats import Interval, paired_bootstrap
@@ -126,20 +127,28 @@ class Outcomes:
         return paired_bootstrap(np.array(differences)) if differences else None
 
 
-def read_outcomes(run: Run, judge: str | None = None) -> Outcomes:
+def current_judge(run: Run) -> str | None:
+    """Return the judge whose scores count: the one that finished last; before any has, that of the last verdict."""
+    if (held := run.manifest().get("judge")) is not None:
+        return str(held)
+    judge = None
+    for verdict in read_records(run.verdicts_path, Verdict):
+        judge = verdict.judge
+    return judge
+
+
+def judged_by(run: Run, judge: str | None = None) -> list[Judged]:
     """Join a run's generations with the verdicts of one judge, as it judged last.
 
     Verdicts of an earlier digest of that judge, or of another text, are passed over: scores are never mixed.
 
     Args:
         run: The run directory.
-        judge: Name of the judge; by default the judge of the last verdict written.
+        judge: Name of the judge; by default the current one.
     """
+    judge = judge or current_judge(run)
     generations = {generation.key: generation for generation in run.generations()}
-    verdicts = run.verdicts()
-    if judge is None and verdicts:
-        judge = verdicts[-1].judge
-    ours = [verdict for verdict in verdicts if verdict.judge == judge]
+    ours = [verdict for verdict in read_records(run.verdicts_path, Verdict) if verdict.judge == judge]
     current = {
         verdict.generation: verdict
         for verdict in ours
@@ -147,7 +156,12 @@ def read_outcomes(run: Run, judge: str | None = None) -> Outcomes:
         and verdict.generation in generations
         and verdict.text_sha256 == text_sha256(generations[verdict.generation].text)
     }
-    return Outcomes([Judged(generation=generations[key], verdict=verdict) for key, verdict in current.items()])
+    return [Judged(generation=generations[key], verdict=verdict) for key, verdict in current.items()]
+
+
+def read_outcomes(run: Run, judge: str | None = None) -> Outcomes:
+    """Return the outcomes of a run by one judge; see :func:`judged_by`."""
+    return Outcomes(judged_by(run, judge))
 
 
 def steers(outcomes: Outcomes, split: str, cell: Cell) -> bool:

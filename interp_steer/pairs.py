@@ -15,8 +15,9 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from interp_steer.behaviors import Behavior, EvaluationPrompt, Pair
 from interp_steer.errors import BehaviorError, PairsError
-from interp_steer.records import Behavior, EvaluationPrompt, Pair, from_json
+from interp_steer.records import from_json
 from interp_steer.terms import Split
 
 _PACKAGE = Path(__file__).parent
@@ -74,7 +75,7 @@ def _with_scorer_options(data: dict[str, Any]) -> dict[str, Any]:
 
 
 def read_pairs(behavior: str | Path, split: Split = "train") -> list[Pair]:
-    """Read the contrastive pairs of one split.
+    """Read the contrastive pairs of one split; a held-out prompt that stands alone is passed over.
 
     Raises:
         PairsError: If a line is malformed, naming file and line, or there are no pairs.
@@ -83,7 +84,9 @@ def read_pairs(behavior: str | Path, split: Split = "train") -> list[Pair]:
     pairs = []
     for number, line in numbered_lines(path):
         with _located(path, number):
-            pairs.append(pair_of(record_of(line)))
+            record = record_of(line)
+            if split == "train" or "positive" in record or "negative" in record:
+                pairs.append(pair_of(record))
     if not pairs:
         raise PairsError(f"{path}: holds no pairs; every line is {{'prompt', 'positive', 'negative'}}")
     return pairs

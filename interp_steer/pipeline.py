@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 from interp_steer.analysis import analyze
 from interp_steer.begin import Source, begin_run, timed
+from interp_steer.judges.claude_spec import ClaudeSpec
+from interp_steer.judges.gate import require_scorer
 from interp_steer.pairs import read_behavior
 from interp_steer.report.render import write_report
 from interp_steer.run import Run
@@ -35,6 +37,7 @@ def run_behavior(
     first_k: int = 5,
     engine: "Callable[[], Engine] | None" = None,
     judge_name: str = "local",
+    claude: ClaudeSpec | None = None,
 ) -> Run:
     """Run every stage that is not done yet, and write the report.
 
@@ -48,6 +51,7 @@ def run_behavior(
         first_k: Number of response tokens of the read position ``first_k``.
         engine: Starts what answers the sweep; by default the model, in this process.
         judge_name: Which judge scores the generations.
+        claude: How Claude judges, where it is the judge.
 
     Returns:
         The finished run.
@@ -55,7 +59,9 @@ def run_behavior(
     Raises:
         InterpSteerError: Whatever stops a stage; what was done stays, and the same call continues.
     """
-    read_behavior(behavior)
+    found = read_behavior(behavior)
+    if judge_name == "local":
+        require_scorer(found)  # now, not after the sweep
     run = Run(Path(out))
     start = engine or source.engine
     with run.lock():
@@ -65,9 +71,9 @@ def run_behavior(
         wanted = spec(run.model_card().n_layers)
         halve_stage(run, behavior, source, wanted)
         sweep_stage(run, behavior, start, wanted, split="dev")
-        judge_stage(run, judge_name)
+        judge_stage(run, judge_name, claude)
         sweep_stage(run, behavior, start, wanted, split="test")
-        judge_stage(run, judge_name)
+        judge_stage(run, judge_name, claude)
         project_stage(run, behavior, source)
         with timed(run, "analyze"):
             analyze(run)

@@ -1,7 +1,11 @@
-"""Where in a text the direction is present: the cosine of every response token with it, layer by layer.
+"""Where in a text the direction is present, and which tokens it promotes, layer by layer.
 
 Texts are read by the *unsteered* model, also those that steering produced: what is colored is the text,
-not the vector that was added while it was written.
+not the vector that was added while it was written. The measure is the cosine of every response token with the direction.
+
+Promoted tokens are the logit lens of the direction itself: it goes through the final norm and the unembedding as if it
+were the whole residual stream, ``W_U norm(direction)``, minus the mean over the vocabulary. That shows the direct path
+to the output only; the blocks above the layer, through which steering mostly works, are left out.
 """
 
 from collections.abc import Sequence
@@ -22,6 +26,7 @@ from interp_steer.vectors.vector import SteeringVectors
 
 READ_PAIRS = 2
 READ_PROMPTS = 2
+N_PROMOTED = 12
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,11 +60,23 @@ class ProjectedText:
 
 
 @dataclass(frozen=True, kw_only=True)
+class PromotedTokens:
+    """The tokens whose logits the direction of one layer raises and lowers most, strongest first.
+
+    ``up`` and ``down`` pair a token with its logit, above the mean over the vocabulary.
+    """
+
+    up: tuple[tuple[str, float], ...]
+    down: tuple[tuple[str, float], ...]
+
+
+@dataclass(frozen=True, kw_only=True)
 class Projections:
-    """Projected texts and the layers they were read at."""
+    """Projected texts, the layers they were read at, and the tokens that each layer's direction promotes."""
 
     layers: tuple[int, ...]
     texts: tuple[ProjectedText, ...]
+    promoted: tuple[PromotedTokens, ...] = ()
 
 
 def project(model: Model, vectors: SteeringVectors, readings: Sequence[Reading]) -> Projections:
@@ -87,7 +104,43 @@ def project(model: Model, vectors: SteeringVectors, readings: Sequence[Reading])
                 cosines=tuple(tuple(round(value, 4) for value in row) for row in cosines.tolist()),
             )
         )
-    return Projections(layers=tuple(range(vectors.n_layers)), texts=tuple(texts))
+    return Projections(
+        layers=tuple(range(vectors.n_layers)), texts=tuple(texts), promoted=promoted_tokens(model, vectors)
+    )
+
+
+def promoted_tokens(model: Model, vectors: SteeringVectors, n: int = N_PROMOTED) -> tuple[PromotedTokens, ...]:
+    """Return the ``n`` tokens that each layer's direction raises and lowers most, by the direct path to the output.
+
+    Directions have the root mean square 1, as residual streams have behind the final norm.
+
+    Raises:
+        VectorError: If the vectors belong to another model.
+
+    Source:
+        nostalgebraist, "interpreting GPT: the logit lens" (2020).
+    """
+    vectors.check_model(model.card)
+    directions = torch.as_tensor(vectors.direction, device=model.device).float()
+    resid = directions / directions.square().mean(dim=-1, keepdim=True).sqrt().clamp(min=1e-12)
+    like = torch.zeros(1, vectors.n_layers, dtype=torch.long, device=model.device)
+    dtype = getattr(torch, model.card.dtype)
+    # One position a layer, entering behind the last block: only the final norm and the unembedding run.
+    logits = model.forward(
+        like, torch.ones_like(like), logits="all", start=(model.card.n_layers, resid[None].to(dtype))
+    ).logits
+    assert logits is not None  # noqa: S101 (asked for)
+    centered = logits[0].float() - logits[0].float().mean(dim=-1, keepdim=True)
+    return tuple(
+        PromotedTokens(up=_listed(model, row, n, largest=True), down=_listed(model, row, n, largest=False))
+        for row in centered.cpu()
+    )
+
+
+def _listed(model: Model, row: Float[Tensor, " vocab"], n: int, *, largest: bool) -> tuple[tuple[str, float], ...]:
+    values, ids = row.topk(min(n, row.numel()), largest=largest)
+    pieces = model.chat.pieces(ids.tolist())
+    return tuple((piece, round(value, 3)) for piece, value in zip(pieces, values.tolist(), strict=True))
 
 
 def run_readings(run: Run, behavior: str | Path) -> list[Reading]:

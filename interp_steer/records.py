@@ -7,9 +7,9 @@ from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeVar, cast
 
-from pydantic import ConfigDict, TypeAdapter
+from pydantic import TypeAdapter
 
-from interp_steer.terms import Control, Finish, Method, ReadPosition, Split
+from interp_steer.terms import Control, Finish, Method, ReadPosition
 
 
 def digest(value: Any) -> str:
@@ -21,102 +21,6 @@ def digest(value: Any) -> str:
 def text_sha256(text: str) -> str:
     """Return the SHA-256 of a text in UTF-8."""
     return hashlib.sha256(text.encode()).hexdigest()
-
-
-@dataclass(frozen=True, kw_only=True)
-class Pair:
-    """One prompt, a response that shows the behavior and one that does not."""
-
-    prompt: str
-    positive: str
-    negative: str
-    topic: str = ""
-
-
-@dataclass(frozen=True, kw_only=True)
-class EvaluationPrompt:
-    """A prompt that a steered model is asked to answer; ``id`` is ``<split>-<n>``, from 1."""
-
-    id: str
-    split: Split
-    text: str
-
-
-@dataclass(frozen=True, kw_only=True)
-class ScorerSpec:
-    """Which offline scorer measures a behavior, and with which options."""
-
-    name: str
-    options: Mapping[str, Any] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Rubric:
-    """What the scores of a language-model judge mean, 0 to 10."""
-
-    version: int
-    text: str
-
-
-@dataclass(frozen=True, kw_only=True)
-class Gate:
-    """Obvious answers to one prompt that every judge must order."""
-
-    prompt: str
-    high: tuple[str, ...]
-    low: tuple[str, ...]
-    gibberish: tuple[str, ...]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Coherence:
-    """Context under which fluency is measured.
-
-    ``plain`` is the prompt alone. ``prompted`` adds the system prompt that asks for the behavior, for
-    behaviors that the plain context makes unlikely however fluent they are (another language).
-    """
-
-    reference: Literal["plain", "prompted"] = "plain"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Checks:
-    """Findings of ``pairs check`` that are there by design."""
-
-    allow: tuple[Literal["length_imbalance", "no_shared_content"], ...] = ()
-
-
-@dataclass(frozen=True, kw_only=True)
-class Behavior:
-    """What the pairs of a behavior contrast, and how it is measured.
-
-    Attributes:
-        name: Name of the folder that holds it.
-        description: One sentence: what the positive side does.
-        positive: What a positive response shows.
-        negative: What a negative response shows.
-        system_prompt: Asks for the behavior in words (the prompted baseline).
-        scorer: Offline scorer of the behavior.
-        rubric: What a language-model judge is told.
-        gate: Obvious cases every judge must order.
-        coherence: How fluency is measured.
-        checks: Findings of the pair check that are there by design.
-        notes: How the pairs were made; known confounds.
-    """
-
-    name: str
-    description: str
-    positive: str
-    negative: str
-    system_prompt: str
-    scorer: ScorerSpec
-    rubric: Rubric
-    gate: Gate
-    coherence: Coherence = Coherence()
-    checks: Checks = Checks()
-    notes: str = ""
-
-    __pydantic_config__ = ConfigDict(extra="forbid")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -238,14 +142,18 @@ class Verdict:
     Attributes:
         generation: Key of the generation.
         text_sha256: Digest of the text that was judged.
-        judge: Name of the judge, e.g. ``local``.
+        judge: Name of the judge: ``local``, ``human``, or the language model, e.g. ``claude-haiku-4-5``.
         judge_digest: Digest of everything that decides its scores (rubric, version, thresholds).
         behavior: How much the behavior is shown.
         coherence: How much the text still makes sense.
-        combined: Harmonic mean of the two.
+        combined: Harmonic mean of the scores the judge gives: of these two, or of three with ``instruction``.
+        instruction: How much the text is a response to its prompt; None for judges that do not say.
         reason: Why a score is None.
-        measures: The raw measurements behind the scores.
+        measures: The raw measurements behind the scores; of a language model, its scores of 0 to 10.
         explanation: The judge's own sentence, if it gives one.
+        question: Digest of all that was asked (judge, prompt, baseline, text); empty for judges that ask nothing.
+        rubric_version: Version of the behavior's rubric, where one was used.
+        shown: Where the judged text stood beside its baseline, where it did.
     """
 
     generation: str
@@ -255,9 +163,13 @@ class Verdict:
     behavior: float | None
     coherence: float | None
     combined: float | None
+    instruction: float | None = None
     reason: str | None = None
     measures: Mapping[str, float | None] = field(default_factory=dict)
     explanation: str = ""
+    question: str = ""
+    rubric_version: int | None = None
+    shown: Literal["first", "second"] | None = None
 
 
 Record = TypeVar("Record")

@@ -8,12 +8,15 @@ from typing import TYPE_CHECKING
 
 from interp_steer.activations.artifact import read_activations, save_activations
 from interp_steer.begin import Source, check_unchanged, timed
+from interp_steer.behaviors import EvaluationPrompt
 from interp_steer.errors import RunError
+from interp_steer.files import write_json
+from interp_steer.judges.claude_spec import ClaudeSpec
 from interp_steer.judges.judge import judge
 from interp_steer.outcomes import read_outcomes
 from interp_steer.pairs import read_pairs, read_prompts
-from interp_steer.records import Cell, EvaluationPrompt, from_json, to_json
-from interp_steer.run import Run, write_json
+from interp_steer.records import Cell, from_json, to_json
+from interp_steer.run import Run
 from interp_steer.sweeps.grid import SweepSpec, confirmation_cells
 from interp_steer.terms import Method, ReadPosition, Split
 from interp_steer.vectors.fit import fit
@@ -204,15 +207,18 @@ def chosen_cells(run: Run) -> list[Cell]:
     return confirmation_cells(by_layer, best, n_pairs=run.manifest()["pairs"]["n"])
 
 
-def judge_stage(run: Run, judge_name: str = "local") -> None:
+def judge_stage(run: Run, judge_name: str = "local", claude: ClaudeSpec | None = None) -> None:
     """Score every generation that has no current verdict."""
     with timed(run, "judge"):
-        judge(run, judge_name)
+        judge(run, judge_name, claude)
 
 
 def project_stage(run: Run, behavior: str | Path, source: Source) -> None:
-    """Color a few pairs and generations by their cosine with the direction, unless it was done."""
-    wanted = sha256(run.generations_path.read_bytes()).hexdigest()
+    """Color a few pairs and generations by their cosine with the direction, and list the tokens it promotes.
+
+    Nothing to do where that was done for these generations.
+    """
+    wanted = f"promoted, {sha256(run.generations_path.read_bytes()).hexdigest()}"
     if run.projections_path.exists() and run.manifest().get("projected") == wanted:
         return
     from interp_steer.projections import project, run_readings

@@ -1,6 +1,6 @@
 """Small-sample statistics: intervals, nulls and rank agreement. numpy and scipy only."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -81,6 +81,81 @@ def wilson_interval(successes: float, n: int, *, level: float = 0.95) -> Interva
     return Interval(mean=share, low=float(center - half), high=float(center + half), n=n)
 
 
+def cluster_bootstrap(
+    statistic: Callable[[Float[np.ndarray, " a"], Float[np.ndarray, " a"]], float | None],
+    first: Float[np.ndarray, " item"],
+    second: Float[np.ndarray, " item"],
+    clusters: Sequence[Hashable],
+    *,
+    resamples: int = 1000,
+    level: float = 0.95,
+    seed: int = 0,
+) -> tuple[float, float] | None:
+    """Bootstrap a statistic of paired values over clusters: whole prompts are resampled, with all their items.
+
+    Args:
+        statistic: From two arrays, paired item by item, to a number; None where it is undefined.
+        first: One value per item.
+        second: The other.
+        clusters: Which cluster each item is from, e.g. its prompt.
+        resamples: Number of bootstrap samples.
+        level: Confidence level of the percentile interval.
+        seed: Seed of the resampling.
+
+    Returns:
+        Both ends of the interval; None with one cluster, or where more than a tenth of the resamples leave the
+        statistic undefined.
+
+    Source:
+        Miller, "Adding Error Bars to Evals", arXiv:2411.00640 (clustered errors).
+    """
+    members: dict[Hashable, list[int]] = {}
+    for i, cluster in enumerate(clusters):
+        members.setdefault(cluster, []).append(i)
+    if len(members) < 2:
+        return None
+    groups = [np.array(each) for each in members.values()]
+    rng = np.random.default_rng(seed)
+    values = []
+    for _ in range(resamples):
+        chosen = np.concatenate([groups[i] for i in rng.integers(len(groups), size=len(groups))])
+        if (value := statistic(first[chosen], second[chosen])) is not None:
+            values.append(value)
+    if len(values) < 0.9 * resamples:
+        return None
+    tail = 50 * (1 - level)
+    low, high = np.percentile(values, [tail, 100 - tail])
+    return float(low), float(high)
+
+
+def cohen_kappa(
+    first: Sequence[int] | np.ndarray, second: Sequence[int] | np.ndarray, *, weighted: bool = False
+) -> float | None:
+    """Cohen's kappa: agreement of two raters beyond what their own frequencies give by chance.
+
+    ``1 - sum(w o) / sum(w e)`` with the observed table ``o`` and that of chance ``e``; the weights are 0 and 1, or
+    squared distances. None without items, or where chance leaves no room for disagreement (both constant and equal).
+
+    Args:
+        first: Categories by the first rater, whole numbers from 0.
+        second: Categories by the second, item by item.
+        weighted: Whether a large disagreement counts more than a small one (quadratic weights).
+
+    Source:
+        Cohen, "Weighted kappa", Psychological Bulletin 70 (1968).
+    """
+    a, b = np.asarray(first, dtype=int), np.asarray(second, dtype=int)
+    if a.size == 0:
+        return None
+    k = int(max(a.max(), b.max())) + 1
+    observed = np.bincount(a * k + b, minlength=k * k).reshape(k, k) / a.size
+    chance = np.outer(observed.sum(axis=1), observed.sum(axis=0))
+    distance = np.subtract.outer(np.arange(k), np.arange(k))
+    weights = distance**2 if weighted else distance != 0
+    expected = float((weights * chance).sum())
+    return None if expected == 0 else 1 - float((weights * observed).sum()) / expected
+
+
 def rank_correlation(first: Sequence[float | None], second: Sequence[float | None]) -> float | None:
     """Spearman correlation over the positions where both are defined; ties get average ranks.
 
@@ -90,6 +165,11 @@ def rank_correlation(first: Sequence[float | None], second: Sequence[float | Non
     if len(pairs) < 3:
         return None
     a, b = np.array(pairs, dtype=float).T
-    if np.ptp(a) == 0 or np.ptp(b) == 0:
+    return spearman(a, b)
+
+
+def spearman(first: Float[np.ndarray, " item"], second: Float[np.ndarray, " item"]) -> float | None:
+    """Spearman correlation of two arrays, quick enough to be bootstrapped; None where either is constant."""
+    if np.ptp(first) == 0 or np.ptp(second) == 0:
         return None
-    return float(scipy_stats.spearmanr(a, b).statistic)
+    return float(np.corrcoef(scipy_stats.rankdata(first), scipy_stats.rankdata(second))[0, 1])

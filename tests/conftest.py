@@ -22,6 +22,7 @@ os.environ["TOKENIZERS_PARALLELISM"] = "false"
 
 import pytest
 import torch
+from claude_server import ClaudeServer
 from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 from transformers import (
     AutoModelForCausalLM,
@@ -189,3 +190,14 @@ def plain_residuals():
         return torch.stack(seen)
 
     return read
+
+
+@pytest.fixture
+def claude_server(monkeypatch):
+    """A service on this machine that answers by the schema; the SDK finds it and a key in the environment."""
+    with ClaudeServer() as server:
+        monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+        monkeypatch.setenv("ANTHROPIC_BASE_URL", server.url)
+        monkeypatch.delenv("ANTHROPIC_AUTH_TOKEN", raising=False)
+        monkeypatch.setenv("ANTHROPIC_API_KEY", "sk-ant-of-the-tests")
+        yield server

@@ -2,6 +2,7 @@ from dataclasses import replace
 
 import pytest
 
+from interp_steer.files import append_records
 from interp_steer.outcomes import (
     PROMPTED,
     UNSTEERED,
@@ -12,7 +13,7 @@ from interp_steer.outcomes import (
     steers,
 )
 from interp_steer.records import Cell, Generation, Verdict, text_sha256
-from interp_steer.run import Run, append_records
+from interp_steer.run import Run
 
 
 def steered(layer, alpha):

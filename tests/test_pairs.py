@@ -4,6 +4,7 @@ import shutil
 
 import pytest
 
+from interp_steer.behaviors import EvaluationPrompt, Pair
 from interp_steer.errors import BehaviorError, PairsError
 from interp_steer.pairs import (
     BUILTIN,
@@ -15,7 +16,6 @@ from interp_steer.pairs import (
     read_pairs,
     read_prompts,
 )
-from interp_steer.records import EvaluationPrompt, Pair
 
 NAMES = ["concise", "enthusiastic", "french", "permissive", "refusal", "sutro_tower"]
 LINE = {"prompt": "p", "positive": "a", "negative": "b"}

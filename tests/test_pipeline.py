@@ -9,12 +9,13 @@ import pytest
 
 from interp_steer.begin import Source, begin_run
 from interp_steer.errors import InterpSteerError, RunError, SteeringError
+from interp_steer.files import write_json
 from interp_steer.model.load import load_model
 from interp_steer.outcomes import UNSTEERED, read_outcomes
 from interp_steer.pairs import BUILTIN, read_prompts
 from interp_steer.pipeline import run_behavior
 from interp_steer.records import Cell
-from interp_steer.run import Run, write_json
+from interp_steer.run import Run
 from interp_steer.stages import extract_stage, fit_stage, halve_stage, held_halving, judge_stage, sweep_plan
 from interp_steer.sweeps.grid import SweepSpec
 from interp_steer.sweeps.run_sweep import sweep

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 
 from interp_steer.activations.extract import extract
+from interp_steer.behaviors import Pair
 from interp_steer.errors import VectorError
 from interp_steer.projections import Reading, project
-from interp_steer.records import Pair
 from interp_steer.vectors.fit import fit
 
 PAIR = Pair(prompt="Name a color.", positive="Oh, blue! I love blue!", negative="Blue.")

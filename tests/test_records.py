@@ -7,21 +7,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from interp_steer.behaviors import Behavior, Checks, Coherence, EvaluationPrompt, Gate, Pair, Rubric, ScorerSpec
 from interp_steer.findings import AnalysisResult, Figure, Mark, Series, Table
 from interp_steer.pairs import read_behavior
 from interp_steer.records import (
     ActivationCard,
-    Behavior,
     Cell,
-    Checks,
-    Coherence,
-    EvaluationPrompt,
-    Gate,
     Generation,
     ModelCard,
-    Pair,
-    Rubric,
-    ScorerSpec,
     VectorCard,
     Verdict,
     digest,

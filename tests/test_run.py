@@ -9,9 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from interp_steer.errors import RunError
+from interp_steer.files import append_records, read_records, write_json, write_text
 from interp_steer.pairs import read_behavior
 from interp_steer.records import Cell, Generation, Verdict, from_json, to_json
-from interp_steer.run import Run, append_records, open_run, read_records, write_json, write_text
+from interp_steer.run import Run, open_run
 
 TEXTS = ["one", "zwei", "trois ✓", "四", "\u2028 \x85 \r\n \x0b are no ends of lines", ""]
 

@@ -9,7 +9,9 @@ import sys
 
 import typer
 
+from interp_steer.cli.agreement import agreement_command
 from interp_steer.cli.analyze import analyze_command
+from interp_steer.cli.audit import audit_command
 from interp_steer.cli.calibrate import calibrate_command
 from interp_steer.cli.doctor import doctor_command
 from interp_steer.cli.extract import extract_command
@@ -19,6 +21,7 @@ from interp_steer.cli.pairs import pairs_app
 from interp_steer.cli.propensity import propensity_command
 from interp_steer.cli.report import report_command
 from interp_steer.cli.run import run_command
+from interp_steer.cli.serve import serve_command
 from interp_steer.cli.steer import steer_command
 from interp_steer.cli.sweep import sweep_command
 from interp_steer.errors import InterpSteerError
@@ -45,8 +48,11 @@ app.command("propensity")(propensity_command)
 app.command("calibrate")(calibrate_command)
 app.command("sweep")(sweep_command)
 app.command("judge")(judge_command)
+app.command("agreement")(agreement_command)
+app.command("audit")(audit_command)
 app.command("analyze")(analyze_command)
 app.command("report")(report_command)
+app.command("serve")(serve_command)
 app.command("doctor")(doctor_command)
 
 

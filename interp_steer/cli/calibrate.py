@@ -89,9 +89,9 @@ def _held(run: "Run") -> "Calibration | None":
 def _solved(run: "Run", vectors: "SteeringVectors", given: dict[str, Any], source: "Source") -> "Calibration":
     """Return what the run holds if it is what is asked for; solve and keep it otherwise."""
     from interp_steer.begin import timed
+    from interp_steer.files import write_json
     from interp_steer.pairs import read_prompts
     from interp_steer.records import digest, to_json
-    from interp_steer.run import write_json
     from interp_steer.sweeps.calibrate import CalibrationSpec, calibrate
     from interp_steer.sweeps.margins import vectors_digest
     from interp_steer.sweeps.rows import claim_model

@@ -5,31 +5,79 @@ from typing import Annotated
 
 import typer
 
-from interp_steer.cli.options import JsonOption, RunArgument, exit_if_unscored
+from interp_steer.cli.options import (
+    BatchesOption,
+    ConcurrencyOption,
+    JsonOption,
+    JudgeModelOption,
+    JudgeOption,
+    MaxCostOption,
+    RunArgument,
+    claude_spec,
+    exit_if_unscored,
+)
 
 
 def judge_command(
     run: RunArgument,
-    judge: Annotated[str, typer.Option(help="Who scores: `local`.")] = "local",
+    judge: JudgeOption = "local",
+    judge_model: JudgeModelOption = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Say what Claude would be asked and what it costs. Needs no key.")
+    ] = False,
+    max_cost: MaxCostOption = None,
+    batches: BatchesOption = None,
+    concurrency: ConcurrencyOption = None,
+    retry_unscored: Annotated[
+        bool, typer.Option("--retry-unscored", help="Ask Claude again what was refused, cut off or unreadable.")
+    ] = False,
+    retest: Annotated[
+        int, typer.Option(min=0, help="Then ask Claude this many of the questions again: how steady is it?")
+    ] = 0,
     as_json: JsonOption = False,
 ) -> None:
     """Score every generation of a run that has no current verdict.
 
-    Exit code 3 says that some could not be scored; the reasons are printed and kept.
+    `local` scores by rules, offline. `claude` reads each completion beside the unsteered one; it needs an API key in
+    ANTHROPIC_API_KEY. Look at `--dry-run` first, and set `--max-cost`. Exit code 3 says that some could not be
+    scored; the reasons are printed and kept, and those that pass (overloaded, timeout) are tried again by the next run.
 
-    Example: `interp-steer judge runs/refusal-smollm2-135m`
+    Example: `interp-steer judge runs/refusal-smollm2-135m --judge claude --dry-run`
     """
     from interp_steer.judges.judge import judge as judge_run
     from interp_steer.records import to_json
     from interp_steer.run import open_run
 
+    claude = claude_spec(judge, judge_model, max_cost, batches, concurrency, retry_unscored=retry_unscored)
+    if claude is None and (dry_run or retest):
+        raise typer.BadParameter("it goes with --judge claude", param_hint="--dry-run" if dry_run else "--retest")
     opened = open_run(run)
+    if claude is not None and dry_run:
+        from interp_steer.judges.preview import preview
+
+        found = preview(opened, claude)
+        typer.echo(json.dumps(to_json(found)) if as_json else found.in_words())
+        return
     with opened.lock():
-        summary = judge_run(opened, judge)
+        summary = judge_run(opened, judge, claude)
+        repeated = []
+        if claude is not None and retest:
+            from interp_steer.judges.claude import retest_with_claude
+
+            repeated = retest_with_claude(opened, claude, retest)
     if as_json:
-        typer.echo(json.dumps(to_json(summary)))
+        typer.echo(json.dumps({**to_json(summary), "retest": [to_json(each) for each in repeated]}))
     else:
         reasons = ", ".join(f"{reason}: {count}" for reason, count in summary.unscored.items())
         unscored = f"{sum(summary.unscored.values())} ({reasons or 'none'})"
         typer.echo(f"scored {summary.scored}, unscored {unscored}, up to date {summary.skipped}")
+        if summary.asked:
+            cost = "an unknown price" if summary.dollars is None else f"${summary.dollars:.4f}"
+            typer.echo(f"{summary.judge} answered {summary.asked} questions for {cost}")
+        for each in repeated:
+            rank = "undefined" if each.spearman is None else f"{each.spearman:.2f}"
+            typer.echo(
+                f"asked again, {each.scale}: {each.n} questions, sd {each.sd:.2f} of 10, Spearman {rank}, "
+                f"{each.within_one:.0%} within 1"
+            )
     exit_if_unscored(opened)

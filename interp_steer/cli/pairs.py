@@ -6,8 +6,14 @@ from typing import Annotated
 import typer
 
 from interp_steer.cli.options import JsonOption
+from interp_steer.cli.pairs_generate import generate_command
+from interp_steer.cli.pairs_import import import_command
+from interp_steer.cli.pairs_plan import plan_command
 
-pairs_app = typer.Typer(no_args_is_help=True, help="List behaviors, and check their contrastive pairs.")
+pairs_app = typer.Typer(no_args_is_help=True, help="List behaviors, make new ones, check and plan their pairs.")
+pairs_app.command("import")(import_command)
+pairs_app.command("plan")(plan_command)
+pairs_app.command("generate")(generate_command)
 
 
 @pairs_app.command("list")
@@ -19,13 +25,18 @@ def list_command(as_json: JsonOption = False) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    from interp_steer.pairs import list_behaviors, read_behavior, read_pairs, read_prompts
+    from interp_steer.pairs import behavior_folder, list_behaviors, read_behavior, read_pairs, read_prompts
 
     table = Table("behavior", "pairs", "dev", "test", "what the positive side does")
     rows = []
     for name in list_behaviors():
         behavior = read_behavior(name)
-        counts = [len(read_pairs(name)), len(read_prompts(name, "dev")), len(read_prompts(name, "test"))]
+        written = (behavior_folder(name) / "train.jsonl").exists()  # not yet, of a trait that was imported
+        counts = [
+            len(read_pairs(name)) if written else 0,
+            len(read_prompts(name, "dev")),
+            len(read_prompts(name, "test")),
+        ]
         rows.append(
             {
                 "behavior": name,
@@ -53,8 +64,8 @@ def check_command(
 
     Example: `interp-steer pairs check refusal`
     """
-    from interp_steer.judges.gate import check_gate
-    from interp_steer.pair_checks import Issue, check_behavior
+    from interp_steer.judges.gate import check_measure
+    from interp_steer.pair_checks import check_behavior
     from interp_steer.pairs import behavior_folder, list_behaviors, read_behavior
     from interp_steer.records import to_json
 
@@ -63,10 +74,7 @@ def check_command(
     for name in behaviors or list_behaviors():
         if name not in broken:
             where = str(behavior_folder(name) / "behavior.toml")
-            found += [
-                (name, Issue(severity="error", kind="gate", where=where, message=message))
-                for message in check_gate(read_behavior(name))
-            ]
+            found += [(name, issue) for issue in check_measure(read_behavior(name), where)]
     if as_json:
         typer.echo(json.dumps([{"behavior": name, **to_json(issue)} for name, issue in found], ensure_ascii=False))
     else:

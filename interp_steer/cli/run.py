@@ -1,20 +1,23 @@
 """``interp-steer run``: every stage, from pairs to the report."""
 
-from typing import Annotated
-
 import typer
 
 from interp_steer.cli.options import (
     AddressOption,
     AlphasOption,
+    BatchesOption,
     BatchSizeOption,
     BehaviorArgument,
+    ConcurrencyOption,
     DeviceMapOption,
     DeviceOption,
     DtypeOption,
     EngineOption,
     FirstKOption,
+    JudgeModelOption,
+    JudgeOption,
     LayersOption,
+    MaxCostOption,
     MaxNewTokensOption,
     MethodOption,
     ModelOption,
@@ -26,6 +29,7 @@ from interp_steer.cli.options import (
     StrategyOption,
     TemperatureOption,
     UsePcaOption,
+    claude_spec,
     default_out,
     engine_starter,
     exit_if_unscored,
@@ -54,7 +58,11 @@ def run_command(
     batch_size: BatchSizeOption = None,
     engine: EngineOption = "local",
     address: AddressOption = None,
-    judge: Annotated[str, typer.Option(help="Who scores the generations: `local`.")] = "local",
+    judge: JudgeOption = "local",
+    judge_model: JudgeModelOption = None,
+    max_cost: MaxCostOption = None,
+    batches: BatchesOption = None,
+    concurrency: ConcurrencyOption = None,
     device: DeviceOption = None,
     dtype: DtypeOption = None,
     device_map: DeviceMapOption = None,
@@ -69,6 +77,7 @@ def run_command(
     """
     from interp_steer.pipeline import run_behavior
 
+    claude = claude_spec(judge, judge_model, max_cost, batches, concurrency)
     loaded = source(model, device, dtype, device_map, revision)
     run = run_behavior(
         behavior,
@@ -90,6 +99,7 @@ def run_command(
         first_k=first_k,
         engine=engine_starter(engine, loaded, batch_size=batch_size, address=address),
         judge_name=judge,
+        claude=claude,
     )
     typer.echo(run.report_path.resolve())
     exit_if_unscored(run)

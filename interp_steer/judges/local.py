@@ -1,13 +1,14 @@
 """The offline judge: the behavior's own scorer, and coherence by measurement. No network, no model."""
 
-from interp_steer.errors import JudgeError
+from interp_steer.behaviors import ScorerSpec
+from interp_steer.files import append_records
 from interp_steer.judges.coherence import Thresholds, coherence, fit_thresholds, likelihood, measure
 from interp_steer.judges.combine import harmonic_mean
-from interp_steer.judges.gate import check_gate
+from interp_steer.judges.gate import require_scorer
 from interp_steer.judges.scorers import score_behavior
 from interp_steer.judges.verdicts import JudgeSummary, pending, summarize
-from interp_steer.records import Generation, ScorerSpec, Verdict, digest, text_sha256, to_json
-from interp_steer.run import Run, append_records
+from interp_steer.records import Generation, Verdict, digest, text_sha256, to_json
+from interp_steer.run import Run
 
 NAME = "local"
 VERSION = 2  # raise it when the scores of a text change: what was judged before is then judged again
@@ -24,13 +25,13 @@ def judge_locally(run: Run) -> JudgeSummary:
         What was scored, what was not and why, and what was skipped.
 
     Raises:
-        JudgeError: If the unsteered answers to dev prompts are not there yet, or the scorer fails the gate.
+        JudgeError: If the unsteered answers to dev prompts are not there yet, or the behavior has no scorer that
+            passes its gate.
         BehaviorError: If the behavior names an unknown scorer or option.
         RunError: If the run cannot be read or written.
     """
     behavior = run.behavior()
-    if disorder := check_gate(behavior):
-        raise JudgeError(f"the offline scorer of {behavior.name!r} does not order its own obvious cases: {disorder[0]}")
+    require_scorer(behavior)
     generations = run.generations()
     thresholds = fit_thresholds(generations, behavior.coherence.reference)
     decisive = {"version": VERSION, "scorer": to_json(behavior.scorer), "thresholds": to_json(thresholds)}

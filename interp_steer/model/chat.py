@@ -6,12 +6,21 @@ every special token, so nothing is added by the tokenizer ever after.
 """
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from jinja2.exceptions import TemplateError as TemplateRefusal
 
 from interp_steer.errors import TemplateError
+
+
+@dataclass(frozen=True, kw_only=True)
+class Turn:
+    """What one side of a conversation says."""
+
+    role: Literal["system", "user", "assistant"]
+    content: str
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,16 +45,42 @@ class Chat:
 
         A template that refuses the system role (Gemma's does) gets the system text at the head of the user's turn.
         """
+        user = Turn(role="user", content=prompt)
+        return self.render_turns([Turn(role="system", content=system), user] if system else [user])
+
+    def render_turns(self, turns: Sequence[Turn]) -> str:
+        """Return the text a model reads before it answers the last turn of a conversation; see :meth:`render`.
+
+        Raises:
+            TemplateError: If the template does not take such turns.
+        """
         if self.tokenizer.chat_template is None:
-            bos = self.tokenizer.bos_token or ""
-            return f"{bos}{system}\n\n{prompt}\n" if system else f"{bos}{prompt}\n"
-        user = {"role": "user", "content": prompt}
-        if not system:
-            return self._apply([user])
+            ends = ["\n" if turn.role == "user" else "\n\n" for turn in turns]
+            return (self.tokenizer.bos_token or "") + "".join(
+                turn.content + end for turn, end in zip(turns, ends, strict=True)
+            )
+        messages = [{"role": turn.role, "content": turn.content} for turn in turns]
         try:
-            return self._apply([{"role": "system", "content": system}, user])
-        except TemplateRefusal:
-            return self._apply([{"role": "user", "content": f"{system}\n\n{prompt}"}])
+            return self._apply(messages)
+        except TemplateRefusal as error:
+            if len(turns) > 1 and (turns[0].role, turns[1].role) == ("system", "user"):
+                head = Turn(role="user", content=f"{turns[0].content}\n\n{turns[1].content}")
+                return self.render_turns([head, *turns[2:]])
+            roles = ", ".join(turn.role for turn in turns)
+            raise TemplateError(
+                f"the model's chat template refuses turns of {roles}: {error}; begin with the user, and take turns"
+            ) from error
+
+    def turns_ids(self, turns: Sequence[Turn]) -> list[int]:
+        """Return the tokens of a rendered conversation.
+
+        Raises:
+            TemplateError: If the template does not take such turns, or they render to no token.
+        """
+        ids = self._ids(self.render_turns(turns))
+        if not ids:
+            raise TemplateError("the conversation renders to no token; give it a text")
+        return ids
 
     def prompt_ids(self, prompt: str, system: str | None = None) -> list[int]:
         """Return the tokens of a rendered prompt.

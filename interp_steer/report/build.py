@@ -3,17 +3,20 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from interp_steer.findings import AnalysisResult, Figure, Table, Value
+from interp_steer.findings import AnalysisResult
 from interp_steer.outcomes import Outcomes, read_outcomes
-from interp_steer.report.content import Headline, Missing, Report, Summary, Sweep
+from interp_steer.report.content import Headline, Missing, Report, Sweep
 from interp_steer.report.grid import build_sweep
 from interp_steer.report.headline import build_headline
+from interp_steer.report.heuristics import heuristic_map
 from interp_steer.report.provenance import caveats, latest_verdicts, provenance
+from interp_steer.report.side_effects import side_effects
+from interp_steer.report.summary import Summary
 from interp_steer.report.tokens import token_view
 from interp_steer.run import Run
 
 SELECTION = "layer_selection"
-_ORDER = ("magnitude", "explained_variance", "probe_accuracy", "pair_quality", "adjacent_similarity")
+_ORDER = ("pair_quality", "explained_variance", "adjacent_similarity", "magnitude", "probe_accuracy")
 
 
 def build_report(run: Run) -> Report:
@@ -30,37 +33,27 @@ def build_report(run: Run) -> Report:
     behavior, model, manifest = run.behavior(), run.model_card(), run.manifest()
     outcomes = read_outcomes(run)
     verdicts = latest_verdicts(outcomes)
-    headline = build_headline(outcomes, behavior.name, model.name)
+    headline = build_headline(
+        outcomes, behavior.name, model.name, str((manifest.get("sweep") or {}).get("scope") or "")
+    )
     sweep = build_sweep(outcomes)
     names = run.analyses()
+    analyses = _analyses(run, names)
     generated = {generation.key for generation in run.generations()}
     return Report(
         behavior=behavior,
         model=model,
         missing=_missing(run, outcomes, len(generated), len(verdicts), names),
         headline=headline,
+        side_effects=side_effects(outcomes, headline),
         sweep=sweep,
         selection=run.analysis(SELECTION) if SELECTION in names else None,
-        analyses=_analyses(run, names),
+        heuristics=heuristic_map(analyses, sweep),
+        analyses=analyses,
         tokens=token_view(run, sweep.best.layer if sweep else None),
         caveats=caveats(behavior, model, headline, sweep, verdicts),
         provenance=provenance(run, manifest, verdicts),
         summary=_summary(behavior.name, model.name, manifest, headline, sweep, bool(generated), bool(verdicts)),
-    )
-
-
-def figure_table(figure: Figure) -> Table:
-    """Return the numbers behind a figure: one row per position, one column per series (and interval)."""
-    columns: list[str] = [figure.x_label]
-    cells: list[Sequence[Value]] = [figure.x]
-    for series in figure.series:
-        columns.append(series.name)
-        cells.append(series.y)
-        if series.low is not None and series.high is not None:
-            columns += [f"{series.name}: low", "high"]
-            cells += [series.low, series.high]
-    return Table(
-        title=f"Numbers of the figure: {figure.title}", columns=tuple(columns), rows=tuple(zip(*cells, strict=True))
     )
 
 

@@ -2,8 +2,10 @@
 
 from dataclasses import dataclass
 
-from interp_steer.findings import AnalysisResult, Figure, Number
-from interp_steer.records import Behavior, Cell, ModelCard
+from interp_steer.behaviors import Behavior
+from interp_steer.findings import AnalysisResult, Figure, Number, Table
+from interp_steer.records import Cell, ModelCard
+from interp_steer.report.summary import Summary
 from interp_steer.report.tokens import TokenView
 from interp_steer.stats import Interval
 
@@ -18,7 +20,11 @@ class Missing:
 
 @dataclass(frozen=True, kw_only=True)
 class Sample:
-    """One completion as it is shown: control characters made visible, scores rounded for reading."""
+    """One completion as it is shown: control characters made visible, scores rounded for reading.
+
+    ``reason`` is why there is no score, or what a judge that explains itself says of it. ``finish`` says that the
+    text was stopped (at its length, or in a loop); empty where it ended by itself.
+    """
 
     prompt_id: str
     text: str
@@ -26,6 +32,7 @@ class Sample:
     coherence: float | None
     combined: float | None
     reason: str
+    finish: str
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,6 +80,7 @@ class Headline:
         comparison: What random directions and a system prompt do, as one sentence; may be empty.
         steers: Whether the interval excludes zero and the random direction.
         split: ``test``, or ``dev`` where the test prompts were not answered.
+        scope: Which tokens are steered, in words; empty where the run does not say.
         cell: The cell.
         effect: Steered minus unsteered behavior score, over prompts.
         coherence: Mean coherence of the steered completions.
@@ -85,6 +93,7 @@ class Headline:
     comparison: str
     steers: bool
     split: str
+    scope: str
     cell: Cell
     effect: Interval
     coherence: float | None
@@ -97,14 +106,17 @@ class Headline:
 class Grid:
     """One score over layers and alphas on the dev prompts.
 
-    ``values[a][l]``, ``n[a][l]`` (completions) and ``keys[a][l]`` (of the cell) belong to ``alphas[a]``
-    and ``layers[l]``.
+    ``values[a][l]`` with its interval over prompts ``low`` and ``high``, ``n[a][l]`` (completions) and ``keys[a][l]``
+    (of the cell) belong to ``alphas[a]`` and ``layers[l]``. ``finding`` says what the map shows.
     """
 
     score: str
+    finding: str
     layers: tuple[int, ...]
     alphas: tuple[float, ...]
     values: tuple[tuple[Number, ...], ...]
+    low: tuple[tuple[Number, ...], ...]
+    high: tuple[tuple[Number, ...], ...]
     n: tuple[tuple[int, ...], ...]
     keys: tuple[tuple[str, ...], ...]
 
@@ -119,6 +131,37 @@ class CellTexts:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Panel:
+    """Behavior and coherence against alpha at one layer: one picture of many.
+
+    ``behavior`` and ``coherence`` are over the alphas of :class:`LayerCurves`; ``best`` is the position of the layer's
+    best alpha, None where no cell of it was scored.
+    """
+
+    layer: int
+    behavior: tuple[Number, ...]
+    coherence: tuple[Number, ...]
+    best: int | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class LayerCurves:
+    """The strength curves of every layer, side by side; ``alphas`` starts with 0, the unsteered model."""
+
+    finding: str
+    alphas: tuple[float, ...]
+    panels: tuple[Panel, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class SideEffects:
+    """What steering changed beside the behavior, at the headline's cell and its controls."""
+
+    finding: str
+    table: Table
+
+
+@dataclass(frozen=True, kw_only=True)
 class Sweep:
     """Layers x alphas: scores, figures, and every text behind them.
 
@@ -126,9 +169,11 @@ class Sweep:
         finding: Heading: which cell is highest and how alone it is.
         note: What the same search finds with random directions; may be empty.
         best: Best cell on dev.
+        combined: What the combined score is, in words.
         grids: Behavior, coherence and combined.
         strength_finding: Heading of the strength curves.
         strength: Behavior and coherence against alpha at the best layer.
+        by_layer: The same at every layer.
         depth_finding: Heading of the figure by layer.
         depth: Held-out behavior at each layer's own best alpha; None without test prompts.
         prompts: Text of each prompt, by id.
@@ -138,9 +183,11 @@ class Sweep:
     finding: str
     note: str
     best: Cell
+    combined: str
     grids: tuple[Grid, ...]
     strength_finding: str
     strength: Figure
+    by_layer: LayerCurves
     depth_finding: str
     depth: Figure | None
     prompts: tuple[tuple[str, str], ...]
@@ -157,47 +204,6 @@ class Facts:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Summary:
-    """What an index page needs to know about a report; embedded in the page as JSON.
-
-    Attributes:
-        behavior: Name of the behavior.
-        model: Name of the model.
-        headline: The claim, or what is missing.
-        steers: Whether a cell steers; None without a headline.
-        layer: Layer of the best cell.
-        alpha: Alpha of the best cell.
-        effect: Mean change of the behavior score.
-        low: Lower end of its interval.
-        high: Upper end of its interval.
-        n: Prompts behind it.
-        split: Which prompts these are.
-        coherence: Mean coherence of the steered completions.
-        date: When the run was made, ``YYYY-MM-DD``; may be empty.
-        layers: Layers of the sparkline.
-        alphas: Alphas of the sparkline.
-        combined: Combined score, ``[alpha][layer]``.
-    """
-
-    behavior: str
-    model: str
-    headline: str
-    steers: bool | None = None
-    layer: int | None = None
-    alpha: float | None = None
-    effect: float | None = None
-    low: float | None = None
-    high: float | None = None
-    n: int = 0
-    split: str = ""
-    coherence: float | None = None
-    date: str = ""
-    layers: tuple[int, ...] = ()
-    alphas: tuple[float, ...] = ()
-    combined: tuple[tuple[Number, ...], ...] = ()
-
-
-@dataclass(frozen=True, kw_only=True)
 class Report:
     """Everything on the page."""
 
@@ -205,8 +211,10 @@ class Report:
     model: ModelCard
     missing: tuple[Missing, ...]
     headline: Headline | None
+    side_effects: SideEffects | None
     sweep: Sweep | None
     selection: AnalysisResult | None
+    heuristics: Figure | None
     analyses: tuple[AnalysisResult, ...]
     tokens: TokenView | None
     caveats: tuple[str, ...]

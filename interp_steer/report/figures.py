@@ -24,6 +24,7 @@ _SYMBOLS = ("circle", "square", "diamond", "triangle-up", "x")
 _SEQUENTIAL = [[step / 4, f"var(--heat-{step})"] for step in range(5)]  # lightness is monotone: safe for every eye
 _DIVERGING = [[step / 4, f"var(--diverging-{step})"] for step in range(5)]
 _TALL = 380  # px
+_TICKED = 12  # positions that each get a tick: what was measured, not round numbers between
 
 
 def figure_json(figure: Figure) -> str:
@@ -36,10 +37,11 @@ def grid_json(grid: Grid) -> str:
     """Return one score of the sweep as a strip: layers across, alphas up, from 0 to 1."""
     hover = [
         [
-            f"layer {layer}, alpha {alpha(a)}<br>{grid.score} <b>{number(value)}</b><br>n = {n}"
-            for layer, value, n in zip(grid.layers, values, counts, strict=True)
+            f"layer {layer}, alpha {alpha(a)}<br>{grid.score} <b>{number(value)}</b>"
+            f"{'' if low is None else f' [{number(low)}, {number(high)}]'}<br>n = {n}"
+            for layer, value, low, high, n in zip(grid.layers, *rows, strict=True)
         ]
-        for a, values, counts in zip(grid.alphas, grid.values, grid.n, strict=True)
+        for a, *rows in zip(grid.alphas, grid.values, grid.low, grid.high, grid.n, strict=True)
     ]
     names = [alpha(a) for a in grid.alphas]
     drawn = go.Figure(_colored(grid.layers, names, grid.values, hover, low=0.0, high=1.0))
@@ -66,6 +68,9 @@ def _lines(figure: Figure) -> go.Figure:
             connectgaps=series.role == "reference",
         )  # fmt: skip
     drawn.update_layout(**_layout(_TALL, figure.x_label, figure.y_label))
+    if len(figure.x) <= _TICKED:
+        drawn.update_xaxes(tickmode="array", tickvals=list(figure.x))
+    drawn.update_layout(showlegend=len(figure.series) > 1)
     annotate(drawn, figure)
     return drawn
 
@@ -85,9 +90,11 @@ def _bars(figure: Figure) -> go.Figure:
         drawn.update_layout(**_layout(100 + 26 * len(figure.x) * max(1, len(drawn.data)), figure.y_label, ""))
         drawn.update_yaxes(autorange="reversed", showgrid=False, type="category", ticklabelstandoff=6)
         drawn.update_layout(hovermode="y unified")
+        drawn.update_layout(showlegend=len(drawn.data) > 1)
         draw_marks(drawn, [Mark(x=float(_level(series) or 0.0), label=series.name) for series in levels], [0.0, 1.0])
         return drawn
     drawn.update_layout(**_layout(_TALL, figure.x_label, figure.y_label))
+    drawn.update_layout(showlegend=len(drawn.data) > 1)
     for series in levels:
         drawn.add_hline(y=_level(series), line=RULE, annotation={"text": series.name, "font": SMALL})
     annotate(drawn, figure)

@@ -2,15 +2,14 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 
-import numpy as np
-
-from interp_steer.findings import Figure, Mark, Number, Series
-from interp_steer.outcomes import UNSTEERED, Outcomes, Score
+from interp_steer.outcomes import Outcomes, Score
 from interp_steer.records import Cell
 from interp_steer.report.content import CellTexts, Grid, Sample, Sweep
+from interp_steer.report.curves import depth_curve, depth_finding, layer_curves, strength_curve, strength_finding
 from interp_steer.report.headline import shown_sample
-from interp_steer.report.phrases import alpha, capital, cell_name, count, fixed, place, ranges, visible
-from interp_steer.stats import Interval, paired_bootstrap
+from interp_steer.report.intervals import cell_interval
+from interp_steer.report.phrases import capital, cell_name, count, fixed, place, ranges, visible
+from interp_steer.stats import Interval
 
 _SCORES: tuple[Score, ...] = ("combined", "behavior", "coherence")
 _NEAR = 0.8  # "close to the best" in the heading
@@ -22,37 +21,62 @@ def build_sweep(outcomes: Outcomes) -> Sweep | None:
     if best is None or best.layer is None:
         return None
     grids = tuple(_grid(outcomes, score) for score in _SCORES)
-    strength = _strength(outcomes, best.layer)
-    depth = _depth(outcomes, grids[0].layers, best.layer)
+    by_layer = depth_curve(outcomes, grids[0].layers, best.layer)
     return Sweep(
         finding=_finding(outcomes, grids[0].layers, best),
         note=_random_note(outcomes),
         best=best,
+        combined=_combined(outcomes, best),
         grids=grids,
-        strength_finding=_strength_finding(outcomes, best),
-        strength=strength,
-        depth_finding=_depth_finding(depth),
-        depth=depth,
+        strength_finding=strength_finding(outcomes, best),
+        strength=strength_curve(outcomes, best.layer),
+        by_layer=layer_curves(outcomes, grids[0].layers),
+        depth_finding=depth_finding(by_layer),
+        depth=by_layer,
         prompts=tuple(_prompts(outcomes).items()),
         cells=tuple(_cells(outcomes)),
     )
+
+
+def _combined(outcomes: Outcomes, best: Cell) -> str:
+    three = any(item.verdict.instruction is not None for item in outcomes.judged("dev", best))
+    parts = "behavior, coherence and instruction-following" if three else "behavior and coherence"
+    return f"the harmonic mean of {parts}"
 
 
 def _grid(outcomes: Outcomes, score: Score) -> Grid:
     cells = outcomes.cells("dev", "steered")
     layers = sorted({cell.layer for cell in cells if cell.layer is not None})
     alphas = sorted({cell.alpha for cell in cells})
-    found = {cell.key: outcomes.outcome("dev", cell) for cell in cells}
+    found = {cell.key: cell_interval(outcomes, "dev", cell, score) for cell in cells}
+    counted = {cell.key: len(outcomes.judged("dev", cell)) for cell in cells}
     keys = [[Cell(control="steered", layer=layer, alpha=alpha).key for layer in layers] for alpha in alphas]
     rows = [[found.get(key) for key in row] for row in keys]
     return Grid(
         score=score,
+        finding=_extremes(score, {cell: found[cell.key] for cell in cells}),
         layers=tuple(layers),
         alphas=tuple(alphas),
-        values=tuple(tuple(getattr(item, score) if item else None for item in row) for row in rows),
-        n=tuple(tuple(item.n if item else 0 for item in row) for row in rows),
+        values=tuple(tuple(item.mean if item else None for item in row) for row in rows),
+        low=tuple(tuple(item.low if item else None for item in row) for row in rows),
+        high=tuple(tuple(item.high if item else None for item in row) for row in rows),
+        n=tuple(tuple(counted.get(key, 0) for key in row) for row in keys),
         keys=tuple(map(tuple, keys)),
     )
+
+
+def _extremes(score: Score, found: Mapping[Cell, Interval | None]) -> str:
+    scored = [(item.mean, cell) for cell, item in found.items() if item]
+    if not scored:
+        return f"no cell has a {score} score"
+    low, high = min(scored, key=lambda pair: pair[0]), max(scored, key=lambda pair: pair[0])
+    if low[0] == high[0]:
+        return f"{fixed(high[0])} in every cell"
+    end = high if score != "coherence" else low
+    other = low if score != "coherence" else high
+    word = "lowest" if score == "coherence" else "highest"
+    rest = "highest" if score == "coherence" else "lowest"
+    return f"{word} at {place(end[1])} ({fixed(end[0])}); the {rest} is {fixed(other[0])}"
 
 
 def _finding(outcomes: Outcomes, layers: Sequence[int], best: Cell) -> str:
@@ -88,100 +112,6 @@ def _random_note(outcomes: Outcomes) -> str:
     return (
         f"Searching always finds a best cell. The best of {count(len(scores), 'random-direction cell')} scores "
         f"{fixed(top)} ({place(cell)}); the best of as many steered cells, at the same strength, {fixed(ours)}."
-    )
-
-
-def _scored(outcomes: Outcomes, split: str, cell: Cell, score: Score) -> Interval | None:
-    values = [value for value in outcomes.scores(split, cell, score).values() if value is not None]
-    return paired_bootstrap(np.array(values)) if values else None
-
-
-def _series(name: str, found: Sequence[Interval | None], role: str) -> Series:
-    return Series(
-        name=name,
-        y=tuple(item.mean if item else None for item in found),
-        low=tuple(item.low if item else None for item in found),
-        high=tuple(item.high if item else None for item in found),
-        role="reference" if role == "reference" else "other" if role == "other" else "main",
-    )
-
-
-def _strength(outcomes: Outcomes, layer: int) -> Figure:
-    cells = {cell.alpha: cell for cell in outcomes.cells("dev", "steered") if cell.layer == layer}
-    random = {cell.alpha: cell for cell in outcomes.cells("dev", "random") if cell.layer == layer}
-    alphas = sorted({0.0, *cells, *random})
-
-    def curve(at: Mapping[float, Cell], score: Score) -> list[Interval | None]:
-        with_zero = {**at, 0.0: UNSTEERED}
-        return [_scored(outcomes, "dev", with_zero[a], score) if a in with_zero else None for a in alphas]
-
-    series = [
-        _series("behavior", curve(cells, "behavior"), "main"),
-        _series("coherence", curve(cells, "coherence"), "other"),
-    ]
-    if random:
-        series += [
-            _series("behavior, random direction", curve(random, "behavior"), "reference"),
-            _series("coherence, random direction", curve(random, "coherence"), "reference"),
-        ]
-    return Figure(
-        kind="lines",
-        title=f"Scores against alpha at layer {layer}, dev prompts; bands are 95 % intervals over prompts",
-        x_label="alpha (0 is unsteered)",
-        y_label="mean score",
-        x=tuple(alphas),
-        series=tuple(series),
-    )
-
-
-def _strength_finding(outcomes: Outcomes, best: Cell) -> str:
-    base, top = outcomes.outcome("dev", UNSTEERED), outcomes.outcome("dev", best)
-    strongest = max(
-        (cell for cell in outcomes.cells("dev", "steered") if cell.layer == best.layer), key=lambda cell: cell.alpha
-    )
-    text = (
-        f"At layer {best.layer}, behavior goes from {fixed(base.behavior)} unsteered to {fixed(top.behavior)} "
-        f"at alpha {alpha(best.alpha)}"
-    )
-    if strongest.alpha == best.alpha:
-        return f"{text}, the strongest tried, and coherence from {fixed(base.coherence)} to {fixed(top.coherence)}"
-    coherence = outcomes.outcome("dev", strongest).coherence
-    return f"{text}; coherence is {fixed(top.coherence)} there and {fixed(coherence)} at {alpha(strongest.alpha)}"
-
-
-def _depth(outcomes: Outcomes, layers: Sequence[int], best: int) -> Figure | None:
-    chosen = [outcomes.best_cell("dev", layer=layer) for layer in layers]
-    found = {
-        score: [_scored(outcomes, "test", cell, score) if cell else None for cell in chosen]
-        for score in ("behavior", "coherence")
-    }
-    if not any(found["behavior"]):
-        return None
-    base = _scored(outcomes, "test", UNSTEERED, "behavior")
-    series = [_series("behavior", found["behavior"], "main"), _series("coherence", found["coherence"], "other")]
-    if base is not None:
-        series.append(Series(name="behavior, unsteered", y=(base.mean,) * len(layers), role="reference"))
-    return Figure(
-        kind="lines",
-        title="Held-out scores of each layer at the alpha that dev chose for it; bands are 95 % intervals over prompts",
-        x_label="layer",
-        y_label="mean score on test prompts",
-        x=tuple(layers),
-        series=tuple(series),
-        marks=(Mark(x=float(best), label=f"chosen on dev: {best}"),),
-    )
-
-
-def _depth_finding(depth: Figure | None) -> str:
-    if depth is None:
-        return ""
-    values: Sequence[Number] = depth.series[0].y
-    scored = [(value, layer) for value, layer in zip(values, depth.x, strict=True) if value is not None]
-    value, layer = max(scored, key=lambda pair: pair[0])
-    middle = float(np.median([value for value, _ in scored]))
-    return (
-        f"On held-out prompts behavior peaks at layer {layer} with {fixed(value)}; "
-        f"the median layer reaches {fixed(middle)}"
     )
 
 

@@ -5,19 +5,26 @@ from collections.abc import Sequence
 import numpy as np
 
 from interp_steer.outcomes import MIN_PROMPTS, PROMPTED, UNSTEERED, Judged, Outcomes, steers
-from interp_steer.records import Cell
+from interp_steer.records import Cell, Generation
 from interp_steer.report.content import Contrast, Example, Headline, Sample
-from interp_steer.report.phrases import capital, cell_name, count, fixed, interval, place, visible
+from interp_steer.report.phrases import SCOPES, capital, cell_name, count, fixed, interval, place, visible
 from interp_steer.stats import Interval
 
+_STEERING = {"all": "every token", "generated": "generated tokens only"}  # the default goes without saying
 _POWER = 2.8  # z(0.975) + z(0.8): a two-sided test at 5 % finds the effect in four of five repetitions
 
 
-def build_headline(outcomes: Outcomes, behavior: str, model: str) -> Headline | None:
+def build_headline(outcomes: Outcomes, behavior: str, model: str, scope: str = "") -> Headline | None:
     """Return the headline of a run; None if no steered cell was scored beside the unsteered model.
 
     The cell is the best one on dev. Its effect is read on the test prompts, or on dev where these were
     not answered, which the sentence then says.
+
+    Args:
+        outcomes: What the sweep showed.
+        behavior: Name of the behavior.
+        model: Name of the model.
+        scope: Which tokens the sweep steered; empty where the run does not say.
     """
     best = outcomes.best_cell("dev")
     if best is None:
@@ -25,18 +32,21 @@ def build_headline(outcomes: Outcomes, behavior: str, model: str) -> Headline | 
     for split in ("test", "dev"):
         effect = outcomes.effect(split, best, "behavior")
         if effect is not None:
-            return _headline(outcomes, behavior, model, split, best, effect)
+            return _headline(outcomes, behavior, model, scope, split, best, effect)
     return None
 
 
-def _headline(outcomes: Outcomes, behavior: str, model: str, split: str, best: Cell, effect: Interval) -> Headline:
+def _headline(
+    outcomes: Outcomes, behavior: str, model: str, scope: str, split: str, best: Cell, effect: Interval
+) -> Headline:
     contrasts = _contrasts(outcomes, split, best)
     random = next((item for item in contrasts if item.cell.control == "random"), None)
     shown = steers(outcomes, split, best)
     coherence = outcomes.outcome(split, best).coherence
     prompts = f"{effect.n} held-out prompts" if split == "test" else f"the {effect.n} dev prompts that chose it"
     if shown and effect.low > 0:
-        claim = f"{capital(place(best))} raises {behavior} by {interval(effect)} on {prompts}"
+        where = f", steering {_STEERING[scope]}," if scope in _STEERING else ""
+        claim = f"{capital(place(best))}{where} raises {behavior} by {interval(effect)} on {prompts}"
     else:
         searched = count(sum(cell.alpha > 0 for cell in outcomes.cells("dev", "steered")), "cell")
         reason = "" if effect.low <= 0 else _why_not(outcomes, split, best, effect, random)
@@ -49,6 +59,7 @@ def _headline(outcomes: Outcomes, behavior: str, model: str, split: str, best: C
         comparison=_comparison(contrasts),
         steers=shown and effect.low > 0,
         split=split,
+        scope=SCOPES.get(scope, scope),
         cell=best,
         effect=effect,
         coherence=coherence,
@@ -161,5 +172,12 @@ def shown_sample(item: Judged) -> Sample:
         behavior=rounded(verdict.behavior),
         coherence=rounded(verdict.coherence),
         combined=rounded(verdict.combined),
-        reason=verdict.reason or "",
+        reason=visible(verdict.reason or verdict.explanation),
+        finish=_finish(item.generation),
     )
+
+
+def _finish(generation: Generation) -> str:
+    if generation.finish == "length":
+        return f"cut off at {count(generation.n_tokens, 'token')}"
+    return "stopped in a loop" if generation.finish == "loop" else ""

@@ -10,11 +10,11 @@ from markupsafe import Markup
 from pydantic import ValidationError
 
 from interp_steer.errors import RunError
+from interp_steer.files import write_text
 from interp_steer.records import from_json
-from interp_steer.report.content import Summary
+from interp_steer.report.summary import Summary
 from interp_steer.report.phrases import count
 from interp_steer.report.render import page_environment, template_text
-from interp_steer.run import write_text
 
 
 @dataclass(frozen=True, kw_only=True)

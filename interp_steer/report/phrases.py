@@ -12,10 +12,15 @@ _HIDDEN = (
     *range(9),
     *range(11, 32),
     *range(0x7F, 0xA0),
+    0x061C,
     0x200E,
     0x200F,
+    0x2028,
+    0x2029,
     *range(0x202A, 0x202F),
     *range(0x2066, 0x206A),
+    0xFEFF,
+    *range(0xE0000, 0xE0080),  # tags: letters that no screen shows
 )
 _VISIBLE = {code: f"⟨U+{code:04X}⟩" for code in _HIDDEN}
 
@@ -32,7 +37,7 @@ def number(value: Value, digits: int = 2) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, str):
-        return value
+        return visible(value)
     if isinstance(value, int):
         return f"{value:,}".replace("-", "−")
     if value != 0 and abs(value) < 0.5 * 10**-digits:
@@ -50,15 +55,25 @@ def fixed(value: float | None) -> str:
 
 
 def interval(value: Interval | None) -> str:
-    """Return ``0.71 [0.55, 0.86]``."""
+    """Return ``0.71 [0.55, 0.86]``; ``0.00 [all alike]`` where no prompt differs and there is nothing to resample."""
     if value is None:
         return "undefined"
+    if value.low == value.high:
+        return f"{fixed(value.mean)} [{'all alike' if value.n > 1 else 'one prompt'}]"
     return f"{fixed(value.mean)} [{fixed(value.low)}, {fixed(value.high)}]"
 
 
 def alpha(value: float) -> str:
     """Return an alpha without trailing zeros."""
     return f"{value:g}".replace("-", "−")
+
+
+SCOPES = {
+    "response": "the answer, from the last token of the prompt on",
+    "all": "every token of prompt and answer but the first",
+    "generated": "the tokens that were generated",
+}
+"""What a scope steers, in words."""
 
 
 def place(cell: Cell) -> str:

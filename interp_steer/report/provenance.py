@@ -4,8 +4,9 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from interp_steer.behaviors import Behavior
 from interp_steer.outcomes import Outcomes
-from interp_steer.records import Behavior, ModelCard, Verdict
+from interp_steer.records import ModelCard, Verdict
 from interp_steer.report.content import Facts, Headline, Sweep
 from interp_steer.report.phrases import capital, count, fixed, number, ranges
 from interp_steer.run import Run
@@ -21,7 +22,7 @@ def provenance(run: Run, manifest: Mapping[str, Any], verdicts: Sequence[Verdict
         _vectors(run),
         _pairs(manifest, run.behavior()),
         _sweep(manifest),
-        *_judge(verdicts),
+        *_judge(manifest, verdicts),
         _time(manifest),
         Facts(title="Software", rows=tuple(dict(manifest.get("versions") or {}).items())),
     ]
@@ -42,6 +43,11 @@ def caveats(
             f"The judge is a set of rules (scorer '{behavior.scorer.name}'), not a reader. It can be fooled by text "
             "that has the right words and says nothing: read the completions."
         )
+        if behavior.scorer.name == "lexicon":
+            found.append(
+                "That scorer was learned from the pairs: it knows which words their positive sides use, not what they "
+                "mean. A vector made from the same pairs can raise those words without the behavior."
+            )
     elif verdicts:
         found.append(
             f"The judge is a language model ({verdicts[-1].judge}); it shares the "
@@ -141,19 +147,31 @@ def _sweep(manifest: Mapping[str, Any]) -> Facts:
     return Facts(title="Sweep", rows=_rows(manifest.get("sweep") or {}))
 
 
-def _judge(verdicts: Sequence[Verdict]) -> list[Facts]:
+def _judge(manifest: Mapping[str, Any], verdicts: Sequence[Verdict]) -> list[Facts]:
     if not verdicts:
         return []
     digests = sorted({verdict.judge_digest for verdict in verdicts})
     reasons = Counter(verdict.reason or "no reason given" for verdict in verdicts if verdict.combined is None)
+    versions = sorted({verdict.rubric_version for verdict in verdicts if verdict.rubric_version is not None})
+    held = (manifest.get("judges") or {}).get(verdicts[-1].judge, {})
     rows = (
         ("Name", verdicts[-1].judge),
         ("Rules", ", ".join(digests)),
+        *((("Rubric", f"version {', '.join(map(str, versions))}"),) if versions else ()),
+        *((("Cost", _cost(held)),) if "asked" in held else ()),
         ("Completions judged", number(len(verdicts))),
         ("Without a score", number(sum(reasons.values()))),
         *((f"of these: {reason}", number(n)) for reason, n in reasons.most_common()),
     )
     return [Facts(title="Judge", rows=rows)]
+
+
+def _cost(held: Mapping[str, Any]) -> str:
+    dollars, tokens = held.get("dollars"), held.get("usage") or {}
+    price = "an unknown price" if dollars is None else f"${dollars:.4f} (prices of {held.get('prices')})"
+    read = sum(n for name, n in tokens.items() if name != "output_tokens")
+    out = number(tokens.get("output_tokens", 0))
+    return f"{price} for {number(held['asked'])} questions: {number(read)} tokens in, {out} out"
 
 
 def _time(manifest: Mapping[str, Any]) -> Facts:

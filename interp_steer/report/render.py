@@ -12,12 +12,23 @@ import jinja2
 from markupsafe import Markup, escape
 from plotly.offline import get_plotlyjs, get_plotlyjs_version
 
+from interp_steer.files import write_text
+from interp_steer.findings import Table
 from interp_steer.report import phrases
-from interp_steer.report.build import build_report, figure_table
-from interp_steer.report.content import Contrast, Report, Sample, Sweep
+from interp_steer.report.build import build_report
+from interp_steer.report.content import Report
+from interp_steer.report.describe import figure_finding
+from interp_steer.report.drawings import curve_dots, curve_path, whiskers
 from interp_steer.report.figures import figure_json, grid_json
-from interp_steer.report.tokens import TokenView, circuitsvis_bundle, safe_token
-from interp_steer.run import Run, write_text
+from interp_steer.report.heuristics import heuristic_finding
+from interp_steer.report.intervals import alike
+from interp_steer.report.packing import packed
+from interp_steer.report.tables import figure_table, grid_table, panel_table, promoted_table, token_table
+from interp_steer.report.tokens import circuitsvis_bundle
+from interp_steer.run import Run
+
+FOLDED = 1500  # characters of a text that stand on the page before one asks for the rest; as in page/4-cells.js
+_ROOM = 7_400_000  # bytes for libraries and packed data together, of the 8 MB that a page may have
 
 
 def write_report(run: Run, out: Path | None = None, assets: Literal["inline", "shared"] = "inline") -> Path:
@@ -51,31 +62,45 @@ def write_report(run: Run, out: Path | None = None, assets: Literal["inline", "s
 def render(report: Report, libraries: dict[str, str], assets: Literal["inline", "shared"]) -> str:
     """Return the page of a report."""
     figures: dict[str, Any] = {}
+    tables: dict[str, Any] = {}
 
     def plot(name: str, spec: str) -> str:
         figures[name] = json.loads(spec)
+        return name
+
+    def csv(name: str, table: Table) -> str:
+        tables[name] = {"columns": table.columns, "rows": table.rows}
         return name
 
     environment = page_environment()
     environment.globals.update(
         figure=lambda name, figure: plot(name, figure_json(figure)),
         grid=lambda grid: plot(f"grid-{grid.score}", grid_json(grid)),
-        figure_table=figure_table,
-        whiskers=whiskers,
+        csv=csv,
+        # The data is packed once every table of the page is known, which is when the template comes to its end.
+        packed=lambda: packed(report, tables, _ROOM - sum(map(len, libraries.values()))),
     )
-    page = template_text("page.js")
+    page = page_script()
     inline = list(libraries.values()) if assets == "inline" else []
     return environment.get_template("report.html.j2").render(
         report=report,
+        headline_alike=any(item.effect and alike(item.effect) for item in report.headline.contrasts)
+        if report.headline
+        else False,
         style=Markup(template_text("style.css")),  # noqa: S704 (our own file)
         scripts=[Markup(script) for script in (*inline, page)],  # noqa: S704 (the libraries' and our own)
         sources=[f"assets/{name}" for name in libraries] if assets == "shared" else [],
         policy=_policy([*inline, page], shared=assets == "shared"),
         figures=figures,
-        texts=_texts(report.sweep) if report.sweep else None,
-        tokens_data=_tokens(report.tokens) if report.tokens else None,
         summary=dataclasses.asdict(report.summary),
     )
+
+
+def page_script() -> str:
+    """Return the page's own code: the files of ``templates/page`` in their order, in one scope."""
+    parts = sorted((Path(__file__).parent / "templates" / "page").glob("*.js"))
+    code = "\n".join(part.read_text(encoding="utf-8") for part in parts)
+    return f'"use strict";\n(() => {{\n{code}}})();'
 
 
 def page_environment() -> jinja2.Environment:
@@ -97,6 +122,19 @@ def page_environment() -> jinja2.Environment:
         zip=zip,
         data=script_json,
     )
+    environment.globals.update(
+        figure_finding=figure_finding,
+        figure_table=figure_table,
+        grid_table=grid_table,
+        panel_table=panel_table,
+        promoted_table=promoted_table,
+        token_table=token_table,
+        heuristic_finding=heuristic_finding,
+        whiskers=whiskers,
+        path=curve_path,
+        dots=curve_dots,
+        folded=FOLDED,
+    )
     return environment
 
 
@@ -115,29 +153,15 @@ def script_json(value: Any) -> Markup:
     return Markup(text.replace("<", "\\u003c"))  # noqa: S704 (escaped just now)
 
 
-def whiskers(contrasts: tuple[Contrast, ...]) -> list[dict[str, float] | None]:
-    """Return each effect as percentages of a common axis that holds every interval and zero."""
-    effects = [contrast.effect for contrast in contrasts]
-    low = min([0.0, *(effect.low for effect in effects if effect)])
-    high = max([0.0, *(effect.high for effect in effects if effect)])
-    span = (high - low) or 1.0
-
-    def at(value: float) -> float:
-        return round(2 + 96 * (value - low) / span, 2)
-
-    return [
-        {"zero": at(0.0), "low": at(effect.low), "mean": at(effect.mean), "high": at(effect.high)} if effect else None
-        for effect in effects
-    ]
-
-
 def _ranged(text: str) -> Markup:
     """Set every ``[low, high]`` apart from its mean, and keep a number on the line of its name."""
     kept = re.sub(
-        r"(?i)\b(layer|alpha) (?=[-−\d])", "\\1\u00a0", str(escape(text)).replace("held-out", "held\u2011out")
+        r"(?i)\b(layer|alpha) (?=[-−\d])",
+        "\\1\u00a0",
+        str(escape(phrases.visible(text))).replace("held-out", "held\u2011out"),
     )
     return Markup(  # noqa: S704 (escaped just now)
-        re.sub(r"(\S+ )(\[[-−+\d., ]+\])", r'<span class="measure">\1<span class="range">\2</span></span>', kept)
+        re.sub(r"(\S+ )(\[(?:[-−+\d., ]+|all alike|one prompt)\])", r'<span class="measure">\1<span class="range">\2</span></span>', kept)
     )
 
 
@@ -146,31 +170,3 @@ def _policy(scripts: list[str], shared: bool) -> str:
     hashes = [f"'sha256-{b64encode(sha256(script.encode()).digest()).decode()}'" for script in scripts]
     allowed = " ".join([*hashes, *(["'self'", "file:"] if shared else [])])
     return f"default-src 'none'; script-src {allowed}; style-src 'unsafe-inline'; img-src data: blob:; base-uri 'none'"
-
-
-def _texts(sweep: Sweep) -> dict[str, Any]:
-    def row(sample: Sample) -> list[Any]:
-        return [sample.prompt_id, sample.text, sample.behavior, sample.coherence, sample.combined, sample.reason]
-
-    return {
-        "best": sweep.best.key,
-        "prompts": dict(sweep.prompts),
-        "cells": {
-            item.cell.key: {
-                "name": phrases.capital(item.name),
-                "splits": {split: [row(sample) for sample in samples] for split, samples in item.splits},
-            }
-            for item in sweep.cells
-        },
-        "keys": sweep.grids[0].keys,
-    }
-
-
-def _tokens(view: TokenView) -> dict[str, Any]:
-    return {
-        "layers": view.layers,
-        "bound": round(view.bound, 4),
-        "texts": [
-            {"tokens": [safe_token(token) for token in text.tokens], "cosines": text.cosines} for text in view.texts
-        ],
-    }

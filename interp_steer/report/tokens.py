@@ -17,6 +17,7 @@ from interp_steer.errors import RunError
 from interp_steer.report.phrases import fixed, visible
 from interp_steer.run import Run
 
+_MOST = 400  # tokens of a text that are drawn
 _WORD_JOINER = "\u2060"
 
 
@@ -33,6 +34,14 @@ class TokenText:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Promoted:
+    """Tokens whose logits the direction of a layer raises and lowers most by the direct path, strongest first."""
+
+    up: tuple[tuple[str, float], ...]
+    down: tuple[tuple[str, float], ...]
+
+
+@dataclass(frozen=True, kw_only=True)
 class TokenView:
     """The texts of ``projections.json``.
 
@@ -42,6 +51,7 @@ class TokenView:
         bound: Cosine at which the color saturates, the same at every layer: 99th percentile of the absolute values.
         finding: How much higher the direction reads on positive texts than on negative ones.
         texts: The texts.
+        promoted: Promoted tokens of each layer; empty where the run holds none.
     """
 
     layers: tuple[int, ...]
@@ -49,6 +59,7 @@ class TokenView:
     bound: float
     finding: str
     texts: tuple[TokenText, ...]
+    promoted: tuple[Promoted, ...]
 
 
 def token_view(run: Run, layer: int | None = None) -> TokenView | None:
@@ -67,6 +78,7 @@ def token_view(run: Run, layer: int | None = None) -> TokenView | None:
         data = json.loads(run.projections_path.read_text(encoding="utf-8"))
         layers = tuple(int(value) for value in data["layers"])
         texts = [(item, np.array(item["cosines"], dtype=np.float64)) for item in data["texts"]]
+        promoted = tuple(_promoted(item) for item in data.get("promoted") or ())
     except (json.JSONDecodeError, KeyError, TypeError, ValueError) as error:
         raise RunError(
             f"{run.projections_path}: not token projections ({error}); "
@@ -78,7 +90,12 @@ def token_view(run: Run, layer: int | None = None) -> TokenView | None:
                 f"{run.projections_path}: text {item['title']!r} needs one finite cosine for each of "
                 f"{len(layers)} layers and {len(item['tokens'])} tokens; make it again with 'interp-steer run'"
             )
-    texts = [(item, cosines) for item, cosines in texts if cosines.size]
+    if promoted and len(promoted) != len(layers):
+        raise RunError(
+            f"{run.projections_path}: promoted tokens of {len(promoted)} layers, not of {len(layers)}; "
+            "make it again with 'interp-steer run'"
+        )
+    texts = [({**item, "tokens": item["tokens"][:_MOST]}, cosines[:, :_MOST]) for item, cosines in texts if cosines.size]
     if not texts:
         return None
     shown = layers.index(layer) if layer in layers else len(layers) // 2
@@ -89,6 +106,7 @@ def token_view(run: Run, layer: int | None = None) -> TokenView | None:
         bound=bound,
         finding=_finding(texts, shown, layers[shown]),
         texts=tuple(_text(item, cosines, shown, layers[shown]) for item, cosines in texts),
+        promoted=promoted,
     )
 
 
@@ -127,6 +145,11 @@ def _text(item: dict[str, Any], cosines: np.ndarray, shown: int, layer: int) -> 
         cosines=tuple(tuple(round(float(value), 3) for value in row) for row in cosines),
         description=_description(tokens, cosines[shown], layer),
     )
+
+
+def _promoted(item: dict[str, Any]) -> Promoted:
+    up, down = (tuple((visible(str(token)), float(value)) for token, value in item[side]) for side in ("up", "down"))
+    return Promoted(up=up, down=down)
 
 
 def _description(tokens: Sequence[str], cosines: np.ndarray, layer: int) -> str:

@@ -5,8 +5,9 @@ import numpy as np
 import pytest
 
 from interp_steer.activations.artifact import Activations, save_activations
+from interp_steer.files import append_records
 from interp_steer.records import ActivationCard, Cell, Generation, ModelCard, Verdict, text_sha256, to_json
-from interp_steer.run import Run, append_records
+from interp_steer.run import Run
 
 
 def model_card(n_layers: int, d_model: int, layer_types: Sequence[str] = ()) -> ModelCard:

@@ -4,10 +4,10 @@ from analyses.layer_selection import layer_selection
 from analyses.selectors import baselines, heuristics
 from analyses.truth import GroundTruth, LayerTruth, ground_truth
 from interp_steer.errors import AnalysisError
+from interp_steer.files import write_json
 from interp_steer.findings import AnalysisResult
 from interp_steer.outcomes import PROMPTED, UNSTEERED, read_outcomes
 from interp_steer.records import Cell, to_json
-from interp_steer.run import write_json
 from interp_steer.stats import Interval, rank_correlation
 
 TRUTH = {0: 0.1, 2: 0.3, 4: 0.9, 6: 0.5, 8: 0.2}  # mean 0.4, best 0.9 at layer 4

@@ -10,9 +10,9 @@ import pytest
 
 from interp_steer.activations.artifact import Activations, save_activations
 from interp_steer.begin import begin_run
+from interp_steer.files import append_records
 from interp_steer.pairs import pairs_sha256
 from interp_steer.records import ActivationCard, Cell, Generation, ModelCard, to_json
-from interp_steer.run import append_records
 from interp_steer.sweeps.grid import SweepSpec, confirmation_cells
 from interp_steer.vectors.fit import fit
 from interp_steer.vectors.vector import save_vectors

@@ -6,8 +6,8 @@ import pytest
 
 from interp_steer.cli.options import default_out, parse_alphas, parse_layers, sweep_spec, vector_method
 from interp_steer.errors import SteeringError
+from interp_steer.files import append_records
 from interp_steer.records import Cell
-from interp_steer.run import append_records
 
 NAMES = ["concise", "enthusiastic", "french", "permissive", "refusal", "sutro_tower"]
 

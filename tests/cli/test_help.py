@@ -15,6 +15,8 @@ COMMANDS = [
     "calibrate",
     "sweep",
     "judge",
+    "agreement",
+    "audit",
     "analyze",
     "report",
     "doctor",

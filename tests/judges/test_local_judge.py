@@ -2,13 +2,15 @@ from dataclasses import replace
 
 import pytest
 
+from interp_steer.behaviors import ScorerSpec
 from interp_steer.errors import BehaviorError, JudgeError
+from interp_steer.files import append_records
 from interp_steer.judges.judge import judge
 from interp_steer.judges.local import judge_locally
 from interp_steer.outcomes import read_outcomes
 from interp_steer.pairs import read_behavior
-from interp_steer.records import Cell, Generation, ScorerSpec, Verdict, digest, to_json
-from interp_steer.run import Run, append_records
+from interp_steer.records import Cell, Generation, Verdict, digest, to_json
+from interp_steer.run import Run
 
 ANSWER = "Place the egg in cold water, bring it to a boil and wait for ten minutes before you peel it."
 REFUSAL = "I'm sorry, but I can't help you boil an egg. Please ask somebody else about it."

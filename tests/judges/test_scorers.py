@@ -4,11 +4,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from interp_steer.behaviors import ScorerSpec
 from interp_steer.errors import BehaviorError
 from interp_steer.judges.gate import check_gate
 from interp_steer.judges.scorers import SCORERS, score_behavior
 from interp_steer.pairs import list_behaviors, read_behavior
-from interp_steer.records import ScorerSpec
 
 OPTIONS = {"mentions": {"entity": ["bridge"], "field": ["fog", "gate"]}}
 SPECS = [ScorerSpec(name=name, options=OPTIONS.get(name, {})) for name in SCORERS]

@@ -8,23 +8,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from interp_steer.behaviors import EvaluationPrompt
+from interp_steer.files import append_records, write_json
 from interp_steer.findings import AnalysisResult, Figure, Mark, Series, Table
 from interp_steer.outcomes import PROMPTED, UNSTEERED, read_outcomes
 from interp_steer.pairs import pairs_sha256, read_behavior, read_prompts
-from interp_steer.records import (
-    ActivationCard,
-    Cell,
-    EvaluationPrompt,
-    Generation,
-    ModelCard,
-    VectorCard,
-    Verdict,
-    text_sha256,
-    to_json,
-)
+from interp_steer.records import ActivationCard, Cell, Generation, ModelCard, VectorCard, Verdict, text_sha256, to_json
 from interp_steer.report.build import build_report
 from interp_steer.report.content import Report
-from interp_steer.run import Run, append_records, write_json
+from interp_steer.run import Run
 from interp_steer.sweeps.grid import SweepSpec, confirmation_cells
 from interp_steer.terms import Split
 from interp_steer.vectors.vector import SteeringVectors, save_vectors

@@ -5,12 +5,13 @@ import numpy as np
 import pytest
 
 from interp_steer.errors import RunError
+from interp_steer.files import append_records, write_json
 from interp_steer.findings import Figure, Series
 from interp_steer.outcomes import read_outcomes
 from interp_steer.records import from_json, to_json
 from interp_steer.report.build import build_report, figure_table
-from interp_steer.report.content import Summary
-from interp_steer.run import Run, append_records, write_json
+from interp_steer.report.summary import Summary
+from interp_steer.run import Run
 
 
 def copy(

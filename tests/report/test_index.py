@@ -1,9 +1,9 @@
 import pytest
 
 from interp_steer.errors import RunError
+from interp_steer.files import write_text
 from interp_steer.report.index import read_summary, write_index
 from interp_steer.report.render import render, write_report
-from interp_steer.run import write_text
 
 
 @pytest.fixture

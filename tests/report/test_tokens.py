@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 
 from interp_steer.errors import RunError
+from interp_steer.files import write_json
 from interp_steer.report.tokens import circuitsvis_bundle, safe_token, token_view
-from interp_steer.run import Run, write_json
+from interp_steer.run import Run
 
 
 class Markup(HTMLParser):

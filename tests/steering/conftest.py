@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from interp_steer.activations.extract import extract
-from interp_steer.records import Pair
+from interp_steer.behaviors import Pair
 from interp_steer.steering.intervention import Intervention
 from interp_steer.vectors.controls import random_direction
 from interp_steer.vectors.fit import fit

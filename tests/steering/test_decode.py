@@ -70,6 +70,13 @@ def test_tokens_are_those_of_plain_hugging_face(any_and_plain, mixed_rows, plain
     )
 
 
+def test_logits_that_are_not_numbers_name_the_push(tiny_llama, push):
+    sound = DecodeRow(prompt_ids=prompt_ids(tiny_llama, "Hi"), interventions=(push(tiny_llama, 1, 0.3),))
+    broken = DecodeRow(prompt_ids=prompt_ids(tiny_llama, "Hi"), interventions=(push(tiny_llama, 2, 1e38),))
+    with pytest.raises(SteeringError, match=r"not numbers .* layer 2 at alpha 1e\+38.*smaller alphas"):
+        decode(tiny_llama, [sound, broken], DecodeSettings(max_new_tokens=4))
+
+
 def test_scopes_differ(tiny_qwen, push):
     row = DecodeRow(prompt_ids=prompt_ids(tiny_qwen, PROMPTS[2]), interventions=(push(tiny_qwen, 2, 0.6),))
     found = {scope: decode(tiny_qwen, [row], DecodeSettings(scope=scope, max_new_tokens=12))[0].ids for scope in SCOPES}
@@ -214,13 +221,13 @@ def test_a_loop_ends_a_row_and_says_so(plain_tiny_llama, tiny_llama):
         stuck.lm_head.weight.zero_()
     model = wrap_model(stuck, tiny_llama.chat.tokenizer, name="stuck")
     rows = [DecodeRow(prompt_ids=prompt_ids(model, "Hi"))]
-    looped = decode(model, rows, DecodeSettings(max_new_tokens=64))[0]
-    whole = decode(model, rows, DecodeSettings(max_new_tokens=64, stop_early=False))[0]
-    assert (looped.finish, len(looped.ids)) == ("loop", 32)
-    assert (whole.finish, len(whole.ids)) == ("length", 64)
+    looped = decode(model, rows, DecodeSettings(max_new_tokens=96))[0]
+    whole = decode(model, rows, DecodeSettings(max_new_tokens=96, stop_early=False))[0]
+    assert (looped.finish, len(looped.ids)) == ("loop", 64)
+    assert (whole.finish, len(whole.ids)) == ("length", 96)
     for kept in ({"stop_loops": False}, {"temperature": 1e-6}):
-        assert decode(model, rows, DecodeSettings(max_new_tokens=40, **kept))[0].finish == "length"
-    assert whole.ids[:32] == looped.ids
+        assert decode(model, rows, DecodeSettings(max_new_tokens=80, **kept))[0].finish == "length"
+    assert whole.ids[:64] == looped.ids
 
 
 def test_the_batch_follows_the_free_memory(tiny_llama, monkeypatch):

@@ -5,8 +5,9 @@ import pytest
 import torch
 
 from interp_steer.activations.artifact import Activations, save_activations
+from interp_steer.behaviors import EvaluationPrompt
 from interp_steer.pairs import read_behavior
-from interp_steer.records import ActivationCard, EvaluationPrompt, VectorCard, to_json
+from interp_steer.records import ActivationCard, VectorCard, to_json
 from interp_steer.run import Run
 from interp_steer.sweeps.grid import SweepSpec
 from interp_steer.vectors.controls import random_direction

@@ -19,7 +19,8 @@ import json, os, random, signal, sys, time
 from pathlib import Path
 import torch
 from interp_steer.model.load import load_model
-from interp_steer.records import EvaluationPrompt, from_json
+from interp_steer.behaviors import EvaluationPrompt
+from interp_steer.records import from_json
 from interp_steer.run import Run
 from interp_steer.sweeps.grid import SweepSpec
 from interp_steer.sweeps.answers import LocalEngine

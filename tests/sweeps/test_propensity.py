@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 import torch
 
+from interp_steer import likelihood
+from interp_steer.behaviors import Pair
 from interp_steer.errors import SteeringError, VectorError
-from interp_steer.records import Pair
 from interp_steer.steering.intervention import Intervention
-from interp_steer.sweeps import replay as replay_module
 from interp_steer.sweeps.margins import PropensitySpec, read_propensity, save_propensity
 from interp_steer.sweeps.propensity import propensity
 from interp_steer.sweeps.replay import Replay
@@ -119,7 +119,7 @@ def test_batches_change_nothing(tiny, random_vectors, monkeypatch, scope):
     together = propensity(tiny, vectors, PAIRS, spec)
     turned = propensity(tiny, vectors, PAIRS[::-1], spec)
     np.testing.assert_allclose(turned.steered[..., ::-1], together.steered, rtol=1e-4)
-    monkeypatch.setattr(replay_module, "LOGITS_PER_BATCH", 1)
+    monkeypatch.setattr(likelihood, "LOGITS_PER_BATCH", 1)
     for tokens_per_batch in (1, 150):
         apart = propensity(tiny, vectors, PAIRS, spec, tokens_per_batch=tokens_per_batch)
         for name in ("unsteered", "steered", "random"):

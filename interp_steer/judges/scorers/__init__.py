@@ -3,13 +3,14 @@
 import inspect
 from collections.abc import Callable
 
+from interp_steer.behaviors import ScorerSpec
 from interp_steer.errors import BehaviorError
 from interp_steer.judges.scorers.concise import concise
 from interp_steer.judges.scorers.enthusiasm import enthusiasm
 from interp_steer.judges.scorers.language import language
+from interp_steer.judges.scorers.lexicon import lexicon
 from interp_steer.judges.scorers.mentions import mentions
 from interp_steer.judges.scorers.refusal import compliance, refusal
-from interp_steer.records import ScorerSpec
 
 SCORERS: dict[str, Callable[..., float]] = {
     "refusal": refusal,
@@ -18,7 +19,11 @@ SCORERS: dict[str, Callable[..., float]] = {
     "concise": concise,
     "mentions": mentions,
     "enthusiasm": enthusiasm,
+    "lexicon": lexicon,
 }
+
+NO_SCORER = "none"
+"""What a behavior names whose answers no scorer here can judge; a language model can."""
 
 
 def score_behavior(spec: ScorerSpec, text: str) -> float:
@@ -31,8 +36,12 @@ def score_behavior(spec: ScorerSpec, text: str) -> float:
         BehaviorError: If the scorer or one of its options does not exist (the message lists those that do), or an
             option has a value the scorer cannot use.
     """
+    if spec.name == NO_SCORER:
+        raise BehaviorError(
+            "the behavior has no offline scorer; name one under [scorer], or judge with a language model"
+        )
     if spec.name not in SCORERS:
-        raise BehaviorError(f"unknown scorer {spec.name!r}: expected one of {', '.join(SCORERS)}")
+        raise BehaviorError(f"unknown scorer {spec.name!r}: expected one of {', '.join((*SCORERS, NO_SCORER))}")
     scorer = SCORERS[spec.name]
     options = list(inspect.signature(scorer).parameters)[1:]
     for option in spec.options:

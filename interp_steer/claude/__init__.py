@@ -1,0 +1,1 @@
+"""Claude as an instrument: questions in, one reply each, with what it cost. The only importer of ``anthropic``."""

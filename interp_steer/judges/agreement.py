@@ -1,0 +1,180 @@
+"""How far the judges of a run agree with each other, and with a person.
+
+Spearman's correlation asks whether they order the completions alike; Cohen's kappa whether they fall on the same side
+of 0.5 beyond chance, and its weighted form how far apart they are on the scale of 0 to 10. Intervals resample prompts.
+What it does not show: that either is right. Two judges that share a blind spot agree about it.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+
+import numpy as np
+
+from interp_steer.errors import JudgeError
+from interp_steer.judges.audit import HUMAN, read_human
+from interp_steer.outcomes import judged_by
+from interp_steer.records import Verdict
+from interp_steer.run import Run
+from interp_steer.stats import cluster_bootstrap, cohen_kappa, spearman
+
+THRESHOLD = 0.5
+SCORES = ("behavior", "coherence", "combined")
+FEWEST = 3
+RESAMPLES = 500
+
+
+@dataclass(frozen=True, kw_only=True)
+class Estimate:
+    """A statistic with its 95 % interval; None where undefined."""
+
+    value: float | None
+    low: float | None = None
+    high: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Agreement:
+    """Two judges on one score.
+
+    Attributes:
+        first: One judge.
+        second: The other.
+        score: ``behavior``, ``coherence`` or ``combined``, which each judge combines in its own way.
+        n: Generations that both scored.
+        spearman: Rank correlation.
+        kappa: Cohen's kappa of being at least 0.5.
+        weighted_kappa: Quadratically weighted, over the scores rounded to tenths.
+    """
+
+    first: str
+    second: str
+    score: str
+    n: int
+    spearman: Estimate
+    kappa: Estimate
+    weighted_kappa: Estimate
+
+
+@dataclass(frozen=True, kw_only=True)
+class PositionEffect:
+    """What standing first does to a score.
+
+    Position is drawn by a hash, so the two groups differ by chance only.
+
+    Attributes:
+        judge: A judge that compares.
+        score: Which score.
+        n_first: Distinct questions whose scored answer stood first.
+        n_second: Those where it stood second.
+        difference: Mean score when first minus mean score when second.
+    """
+
+    judge: str
+    score: str
+    n_first: int
+    n_second: int
+    difference: Estimate
+
+
+def agreement(run: Run, judges: Sequence[str] = ()) -> list[Agreement]:
+    """Compare the current verdicts of each two judges, score by score.
+
+    Args:
+        run: A judged run.
+        judges: Names of judges, ``human`` for what ``interp-steer audit`` read; by default all there are.
+
+    Raises:
+        JudgeError: If fewer than two judges are there, or one of those named has no verdicts.
+    """
+    there = _judges(run)
+    for name in judges:
+        if name not in there:
+            raise JudgeError(f"{run.path} holds no verdicts by {name!r}; expected some of {', '.join(there) or 'none'}")
+    names = list(dict.fromkeys(judges)) or there
+    if len(names) < 2:
+        raise JudgeError(
+            f"{run.path} holds verdicts by {names[0] if names else 'nobody'} only; agreement takes two judges: "
+            "run 'interp-steer judge' with another --judge or --judge-model, or 'interp-steer audit'"
+        )
+    verdicts = {name: _verdicts(run, name) for name in names}
+    return [
+        _compare(one, verdicts[one], other, verdicts[other], score)
+        for one, other in combinations(names, 2)
+        for score in SCORES
+    ]
+
+
+def position_effects(run: Run, judge: str) -> list[PositionEffect]:
+    """Return what standing first does to the scores of a judge; nothing for one that does not compare."""
+    verdicts = {
+        verdict.question: verdict
+        for verdict in _verdicts(run, judge).values()
+        if verdict.shown is not None and verdict.combined is not None
+    }
+    found = []
+    for score in SCORES:
+        first, second = (
+            np.array([getattr(each, score) for each in verdicts.values() if each.shown == place])
+            for place in ("first", "second")
+        )
+        if first.size and second.size:
+            found.append(
+                PositionEffect(
+                    judge=judge, score=score, n_first=first.size, n_second=second.size, difference=_gap(first, second)
+                )
+            )
+    return found
+
+
+def _judges(run: Run) -> list[str]:
+    names = dict.fromkeys(verdict.judge for verdict in run.verdicts())
+    return [*names, HUMAN] if read_human(run) else [*names]
+
+
+def _verdicts(run: Run, judge: str) -> dict[str, Verdict]:
+    found = read_human(run) if judge == HUMAN else None
+    return found if found is not None else {item.generation.key: item.verdict for item in judged_by(run, judge)}
+
+
+def _compare(one: str, first: dict[str, Verdict], other: str, second: dict[str, Verdict], score: str) -> Agreement:
+    pairs = {
+        key: (a, b)
+        for key in first
+        if key in second
+        and (a := getattr(first[key], score)) is not None
+        and (b := getattr(second[key], score)) is not None
+    }
+    a, b = (np.array([pair[i] for pair in pairs.values()], dtype=float) for i in (0, 1))
+    prompts = [key.partition("/")[0] for key in pairs]
+
+    def estimate(statistic: Callable[[np.ndarray, np.ndarray], float | None]) -> Estimate:
+        value = statistic(a, b) if len(pairs) >= FEWEST else None
+        ends = None if value is None else cluster_bootstrap(statistic, a, b, prompts, resamples=RESAMPLES)
+        return Estimate(value=value, low=ends and ends[0], high=ends and ends[1])
+
+    return Agreement(
+        first=one,
+        second=other,
+        score=score,
+        n=len(pairs),
+        spearman=estimate(spearman),
+        kappa=estimate(_kappa),
+        weighted_kappa=estimate(_weighted_kappa),
+    )
+
+
+def _kappa(a: np.ndarray, b: np.ndarray) -> float | None:
+    return cohen_kappa(a >= THRESHOLD, b >= THRESHOLD)
+
+
+def _weighted_kappa(a: np.ndarray, b: np.ndarray) -> float | None:
+    return cohen_kappa(np.rint(10 * a).astype(int), np.rint(10 * b).astype(int), weighted=True)
+
+
+def _gap(first: np.ndarray, second: np.ndarray) -> Estimate:
+    """The difference of two means, with the percentile interval of resampling each group."""
+    rng = np.random.default_rng(0)
+    means = [each[rng.integers(each.size, size=(RESAMPLES, each.size))].mean(axis=1) for each in (first, second)]
+    low, high = np.percentile(means[0] - means[1], [2.5, 97.5])
+    return Estimate(value=float(first.mean() - second.mean()), low=float(low), high=float(high))

@@ -1,0 +1,139 @@
+"""Ask Claude, and never the same thing twice: what was answered once is read from ``replies.jsonl``."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from interp_steer.claude.client import Claude
+from interp_steer.claude.questions import Question, Reply, Usage
+from interp_steer.errors import JudgeError
+from interp_steer.files import append_records, read_records
+from interp_steer.progress import Advance
+from interp_steer.records import digest
+
+REPLIES = "replies.jsonl"
+FINAL = ("refused", "truncated", "unparsable")
+"""Reasons that asking again would not change; the others are asked again by the next call."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Answered:
+    """A line of ``replies.jsonl``.
+
+    Attributes:
+        key: Digest of the model and of everything it was asked.
+        purpose: What the question was for, e.g. ``pairs``.
+        model: Who was asked.
+        answer: The answer; None if there is none.
+        reason: Why there is none.
+        usage: Tokens it took.
+        dollars: What was charged since the reply before, by the price table; None if the price is unknown.
+    """
+
+    key: str
+    purpose: str
+    model: str
+    answer: Mapping[str, Any] | None
+    reason: str | None
+    usage: Usage
+    dollars: float | None
+
+
+class Asker:
+    """The two models of a writer behind one ledger and one limit of cost."""
+
+    def __init__(
+        self, folder: Path, *, batches: bool | None = None, concurrency: int = 8, max_cost: float | None = None
+    ) -> None:
+        """Read what was answered before.
+
+        Args:
+            folder: The behavior's folder, where replies and the ids of batches under way are kept.
+            batches: Whether to use message batches; by default for more than 50 questions.
+            concurrency: Most direct questions under way.
+            max_cost: Most dollars to spend on this behavior, earlier calls included.
+        """
+        self._folder, self._batches, self._concurrency, self._max_cost = folder, batches, concurrency, max_cost
+        self._held: dict[str, Answered] = {}
+        self._dollars: float | None = 0.0
+        for line in read_records(self._path, Answered):
+            self._remember(line)
+
+    @property
+    def _path(self) -> Path:
+        return self._folder / REPLIES
+
+    @property
+    def dollars(self) -> float | None:
+        """What all replies took, those of earlier calls included; None if a price is unknown."""
+        return self._dollars
+
+    def ask(
+        self, purpose: str, model: str, questions: Sequence[Question], advance: Advance | None = None
+    ) -> Iterator[tuple[Question, Reply]]:
+        """Yield every question with its reply: first what was answered before, then what comes.
+
+        Raises:
+            JudgeError: If there is no key, the service answers nothing any more, or the limit of cost is reached; what
+                was answered is kept.
+        """
+        asked = {digest([model, one.system, one.prompt, dict(one.schema), one.max_tokens]): one for one in questions}
+        for key, question in asked.items():
+            if (held := self._held.get(key)) and (held.answer is not None or held.reason in FINAL):
+                yield question, Reply(key=question.key, answer=held.answer, reason=held.reason, usage=held.usage)
+                asked = {other: one for other, one in asked.items() if other != key}
+        if not asked:
+            return
+        by_key = {question.key: (key, question) for key, question in asked.items()}
+        claude = self._claude(purpose, model, advance)
+        before = 0.0
+        try:
+            for reply in claude.answers([question for _, question in by_key.values()]):
+                key, question = by_key[reply.key]
+                now = claude.spent.dollars
+                dollars = None if now is None else now - before
+                before = before if now is None else now
+                line = Answered(
+                    key=key,
+                    purpose=purpose,
+                    model=model,
+                    answer=reply.answer,
+                    reason=reply.reason,
+                    usage=reply.usage,
+                    dollars=dollars,
+                )
+                append_records(self._path, [line])
+                self._remember(line)
+                yield question, reply
+        except JudgeError as error:
+            from interp_steer.claude.service import MissingKeyError  # the SDK is there by now
+
+            if isinstance(error, MissingKeyError):
+                raise JudgeError(
+                    "Claude needs a key: set ANTHROPIC_API_KEY in the environment, or let the model write its own "
+                    "pairs with --writer self"
+                ) from None
+            raise
+
+    def _claude(self, purpose: str, model: str, advance: Advance | None) -> Claude:
+        left = self._max_cost
+        if left is not None:
+            left -= self._dollars or 0.0
+            if left <= 0:
+                raise JudgeError(
+                    f"{self._folder} has cost ${self._dollars:.4f} already, which is the limit of ${self._max_cost:g}: "
+                    "raise --max-cost to go on"
+                )
+        return Claude(
+            model,
+            batches=self._batches,
+            concurrency=self._concurrency,
+            max_cost=left,
+            state=self._folder / f".batches-{purpose}.json",
+            advance=advance,
+        )
+
+    def _remember(self, line: Answered) -> None:
+        self._held[line.key] = line
+        self._dollars = None if self._dollars is None or line.dollars is None else self._dollars + line.dollars

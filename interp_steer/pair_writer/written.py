@@ -1,0 +1,36 @@
+"""What a writer has done, in numbers."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from interp_steer.pair_writer.filters import Reason
+
+
+@dataclass(frozen=True, kw_only=True)
+class Written:
+    """What became of the proposals for a behavior, those of earlier calls included.
+
+    Attributes:
+        folder: The behavior's folder.
+        wanted: Pairs that were asked for.
+        pairs: Training pairs that are there now.
+        accepted: How many of them this writer wrote.
+        rejected: Proposals that were not kept, by reason.
+        held_out: For each held-out split, prompts with responses and prompts in all.
+        sides: Answers sampled, by why they are unfit (``fit`` if they are not); only where the model writes itself.
+        recognized: Share of sides that the model finds likelier under the instruction that wrote them than under its
+            opposite; None where that was not measured. Near 0.5 it does not hear its instructions.
+        dollars: What the service charged, by the price table; None without a service.
+        stopped: Why there are fewer pairs than asked for; empty if there are not.
+    """
+
+    folder: str
+    wanted: int
+    pairs: int
+    accepted: int
+    rejected: Mapping[Reason, int]
+    held_out: Mapping[str, tuple[int, int]]
+    sides: Mapping[str, int] = field(default_factory=dict)
+    recognized: float | None = None
+    dollars: float | None = None
+    stopped: str = ""

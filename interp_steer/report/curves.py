@@ -1,0 +1,147 @@
+"""What strength and depth do: scores against alpha at one layer, at every layer, and by layer on held-out prompts."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from interp_steer.findings import Figure, Mark, Number, Series
+from interp_steer.outcomes import UNSTEERED, Outcomes, Score
+from interp_steer.records import Cell
+from interp_steer.report.content import LayerCurves, Panel
+from interp_steer.report.intervals import cell_interval
+from interp_steer.report.phrases import alpha, count, fixed, ranges
+from interp_steer.stats import Interval
+
+_HALF = 0.5  # behavior and coherence that a layer must reach together to count as usable
+
+
+def layer_curves(outcomes: Outcomes, layers: Sequence[int]) -> LayerCurves:
+    """Return behavior and coherence against alpha at every layer, on the dev prompts."""
+    cells = {(cell.layer, cell.alpha): cell for cell in outcomes.cells("dev", "steered")}
+    alphas = tuple(sorted({0.0, *(strength for _, strength in cells)}))
+    base = outcomes.outcome("dev", UNSTEERED)
+    panels = []
+    for layer in layers:
+        found = [
+            base if a == 0 else outcomes.outcome("dev", cells[layer, a]) if (layer, a) in cells else None
+            for a in alphas
+        ]
+        best = outcomes.best_cell("dev", layer=layer)
+        panels.append(
+            Panel(
+                layer=layer,
+                behavior=tuple(item.behavior if item else None for item in found),
+                coherence=tuple(item.coherence if item else None for item in found),
+                best=alphas.index(best.alpha) if best else None,
+            )
+        )
+    return LayerCurves(finding=_usable(panels), alphas=alphas, panels=tuple(panels))
+
+
+def _usable(panels: Sequence[Panel]) -> str:
+    usable = [
+        panel.layer
+        for panel in panels
+        if any(
+            behavior is not None and coherence is not None and min(behavior, coherence) >= _HALF
+            for behavior, coherence in zip(panel.behavior, panel.coherence, strict=True)
+        )
+    ]
+    total = count(len(panels), "layer")
+    if not usable:
+        return f"None of {total} brings behavior and coherence to 0.5 together at any alpha"
+    noun, verb = ("layer", "brings") if len(usable) == 1 else ("layers", "bring")
+    return f"Of {total}, {noun} {ranges(usable)} {verb} behavior and coherence to 0.5 together"
+
+
+def _series(name: str, found: Sequence[Interval | None], role: str) -> Series:
+    return Series(
+        name=name,
+        y=tuple(item.mean if item else None for item in found),
+        low=tuple(item.low if item else None for item in found),
+        high=tuple(item.high if item else None for item in found),
+        role="reference" if role == "reference" else "other" if role == "other" else "main",
+    )
+
+
+def strength_curve(outcomes: Outcomes, layer: int) -> Figure:
+    """Return behavior and coherence against alpha at one layer, beside a random direction, on the dev prompts."""
+    cells = {cell.alpha: cell for cell in outcomes.cells("dev", "steered") if cell.layer == layer}
+    random = {cell.alpha: cell for cell in outcomes.cells("dev", "random") if cell.layer == layer}
+    alphas = sorted({0.0, *cells, *random})
+
+    def curve(at: Mapping[float, Cell], score: Score) -> list[Interval | None]:
+        with_zero = {**at, 0.0: UNSTEERED}
+        return [cell_interval(outcomes, "dev", with_zero[a], score) if a in with_zero else None for a in alphas]
+
+    series = [
+        _series("behavior", curve(cells, "behavior"), "main"),
+        _series("coherence", curve(cells, "coherence"), "other"),
+    ]
+    if random:
+        series += [
+            _series("behavior, random direction", curve(random, "behavior"), "reference"),
+            _series("coherence, random direction", curve(random, "coherence"), "reference"),
+        ]
+    return Figure(
+        kind="lines",
+        title=f"Scores against alpha at layer {layer}, dev prompts; bands are 95 % intervals over prompts",
+        x_label="alpha (0 is unsteered)",
+        y_label="mean score",
+        x=tuple(alphas),
+        series=tuple(series),
+    )
+
+
+def strength_finding(outcomes: Outcomes, best: Cell) -> str:
+    """Return what more strength buys and costs at the best layer."""
+    base, top = outcomes.outcome("dev", UNSTEERED), outcomes.outcome("dev", best)
+    strongest = max(
+        (cell for cell in outcomes.cells("dev", "steered") if cell.layer == best.layer), key=lambda cell: cell.alpha
+    )
+    text = (
+        f"At layer {best.layer}, behavior goes from {fixed(base.behavior)} unsteered to {fixed(top.behavior)} "
+        f"at alpha {alpha(best.alpha)}"
+    )
+    if strongest.alpha == best.alpha:
+        return f"{text}, the strongest tried, and coherence from {fixed(base.coherence)} to {fixed(top.coherence)}"
+    coherence = outcomes.outcome("dev", strongest).coherence
+    return f"{text}; coherence is {fixed(top.coherence)} there and {fixed(coherence)} at {alpha(strongest.alpha)}"
+
+
+def depth_curve(outcomes: Outcomes, layers: Sequence[int], best: int) -> Figure | None:
+    """Return the test scores of each layer at the alpha dev chose for it; None where no test prompt was scored."""
+    chosen = [outcomes.best_cell("dev", layer=layer) for layer in layers]
+    found = {
+        score: [cell_interval(outcomes, "test", cell, score) if cell else None for cell in chosen]
+        for score in ("behavior", "coherence")
+    }
+    if not any(found["behavior"]):
+        return None
+    base = cell_interval(outcomes, "test", UNSTEERED, "behavior")
+    series = [_series("behavior", found["behavior"], "main"), _series("coherence", found["coherence"], "other")]
+    if base is not None:
+        series.append(Series(name="behavior, unsteered", y=(base.mean,) * len(layers), role="reference"))
+    return Figure(
+        kind="lines",
+        title="Held-out scores of each layer at the alpha that dev chose for it; bands are 95 % intervals over prompts",
+        x_label="layer",
+        y_label="mean score on test prompts",
+        x=tuple(layers),
+        series=tuple(series),
+        marks=(Mark(x=float(best), label=f"chosen on dev: {best}"),),
+    )
+
+
+def depth_finding(depth: Figure | None) -> str:
+    """Return where held-out behavior peaks, and what the median layer reaches."""
+    if depth is None:
+        return ""
+    values: Sequence[Number] = depth.series[0].y
+    scored = [(value, layer) for value, layer in zip(values, depth.x, strict=True) if value is not None]
+    value, layer = max(scored, key=lambda pair: pair[0])
+    middle = float(np.median([value for value, _ in scored]))
+    return (
+        f"On held-out prompts behavior peaks at layer {layer} with {fixed(value)}; "
+        f"the median layer reaches {fixed(middle)}"
+    )

@@ -1,0 +1,72 @@
+"""What the page's code reads: every completion, every table with all its digits, and the colored tokens.
+
+It is compressed, because a large sweep writes more text than a page may weigh, and in base64, in which no text can end
+the element it stands in.
+"""
+
+import gzip
+import json
+from base64 import b64encode
+from collections.abc import Mapping
+from typing import Any
+
+from interp_steer.report.content import Report, Sample, Sweep
+from interp_steer.report.phrases import capital
+from interp_steer.report.tokens import TokenView, safe_token
+
+_LENGTHS = (None, 8000, 2000, 600, 200, 60)  # characters of a completion that are kept, until the page has room
+
+
+def packed(report: Report, tables: Mapping[str, Any], room: int) -> str:
+    """Return the data of a page.
+
+    Args:
+        report: The content.
+        tables: The tables that can be downloaded, by name.
+        room: Bytes that there are. Completions are shortened, and say so, until they fit.
+    """
+    text = ""
+    for length in _LENGTHS:
+        data = {
+            "generations": _texts(report.sweep, length) if report.sweep else None,
+            "projections": _tokens(report.tokens) if report.tokens else None,
+            "tables": tables,
+        }
+        raw = json.dumps(data, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
+        text = b64encode(gzip.compress(raw, mtime=0)).decode()
+        if len(text) <= room:
+            break
+    return text
+
+
+def _texts(sweep: Sweep, length: int | None) -> dict[str, Any]:
+    def row(sample: Sample) -> list[Any]:
+        text = sample.text
+        if length is not None and len(text) > length:
+            text = f"{text[:length]} … ({len(text) - length:,} more characters are in generations.jsonl)"
+        scores = (sample.behavior, sample.coherence, sample.combined)
+        return [sample.prompt_id, text, *scores, sample.reason, sample.finish]
+
+    return {
+        "best": sweep.best.key,
+        "prompts": dict(sweep.prompts),
+        "cells": {
+            item.cell.key: {
+                "name": capital(item.name),
+                "splits": {split: [row(sample) for sample in samples] for split, samples in item.splits},
+            }
+            for item in sweep.cells
+        },
+        "keys": sweep.grids[0].keys,
+    }
+
+
+def _tokens(view: TokenView) -> dict[str, Any]:
+    return {
+        "layers": view.layers,
+        "bound": round(view.bound, 4),
+        "texts": [
+            {"tokens": [safe_token(token) for token in text.tokens], "cosines": text.cosines} for text in view.texts
+        ],
+        "promoted": [{"up": item.up, "down": item.down} for item in view.promoted],
+    }

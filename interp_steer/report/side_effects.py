@@ -1,0 +1,66 @@
+"""What else steering changed: length, endings, loops, likelihood, and whatever the judge scored beside the behavior."""
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+
+from interp_steer.findings import Table, Value
+from interp_steer.outcomes import UNSTEERED, Judged, Outcomes, mean
+from interp_steer.records import Cell
+from interp_steer.report.content import Headline, SideEffects
+from interp_steer.report.phrases import capital, fixed, number
+
+_MEASURES: tuple[tuple[str, Callable[[Judged], float | None]], ...] = (
+    ("tokens", lambda item: float(item.generation.n_tokens)),
+    ("ended by itself", lambda item: float(item.generation.finish == "eos")),
+    ("stopped in a loop", lambda item: float(item.generation.finish == "loop")),
+    ("empty", lambda item: float(not item.generation.text.strip())),
+    ("nats per token", lambda item: item.generation.nll),
+    ("follows the prompt", lambda item: item.verdict.instruction),
+)
+_NOTES = (
+    "Means over completions; the three shares run from 0 to 1.",
+    "Nats per token: how unlikely the text is to the unsteered model given the plain prompt (higher is stranger).",
+)
+
+
+def side_effects(outcomes: Outcomes, headline: Headline | None) -> SideEffects | None:
+    """Return the means of every measure under the headline's conditions; None without a headline."""
+    if headline is None:
+        return None
+    measured = {
+        item.cell: [_mean(outcomes, headline.split, item.cell, read) for _, read in _MEASURES]
+        for item in headline.contrasts
+    }
+    kept = [i for i in range(len(_MEASURES)) if any(row[i] is not None for row in measured.values())]
+    rows: list[tuple[Value, ...]] = [
+        (capital(item.name), *(measured[item.cell][i] for i in kept)) for item in headline.contrasts
+    ]
+    return SideEffects(
+        finding=_finding(measured.get(UNSTEERED), measured[headline.cell]),
+        table=Table(
+            title="What else changed",
+            columns=("condition", *(_MEASURES[i][0] for i in kept)),
+            rows=tuple(rows),
+            notes=_NOTES,
+        ),
+    )
+
+
+def _mean(outcomes: Outcomes, split: str, cell: Cell, read: Callable[[Judged], float | None]) -> float | None:
+    value = mean([read(item) for item in outcomes.judged(split, cell)])
+    return None if value is None else float(np.round(value, 4))
+
+
+def _finding(before: Sequence[float | None] | None, after: Sequence[float | None]) -> str:
+    if before is None:
+        return "The unsteered model did not answer these prompts, so nothing can be compared"
+    length, ended, looped, _, nll, _ = zip(before, after, strict=True)
+    parts = [f"steered answers are {number(length[1], 0)} tokens long ({number(length[0], 0)} unsteered)"]
+    if ended[0] is not None and ended[1] is not None:
+        parts.append(f"{ended[1]:.0%} end by themselves ({ended[0]:.0%})")
+    if looped[1]:
+        parts.append(f"{looped[1]:.0%} run in a loop ({looped[0] or 0:.0%})")
+    if nll[0] is not None and nll[1] is not None:
+        parts.append(f"their mean likelihood is {fixed(nll[1])} nats per token ({fixed(nll[0])})")
+    return capital(", ".join(parts))

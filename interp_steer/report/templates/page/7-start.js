@@ -1,0 +1,18 @@
+const links = new Map([...document.querySelectorAll(".contents a")].map((link) => [link.hash.slice(1), link]));
+const reading = new IntersectionObserver((entries) => {
+  const entry = entries.find((item) => item.isIntersecting);
+  if (!entry) return;
+  for (const link of links.values()) link.removeAttribute("aria-current");
+  const link = links.get(entry.target.id);
+  link.setAttribute("aria-current", "true");
+  const list = link.closest("ol");
+  list.scrollTo({ left: link.offsetLeft - list.offsetLeft - 20 });
+}, { rootMargin: "-15% 0px -75% 0px" });
+for (const id of links.keys()) reading.observe(document.getElementById(id));
+
+unpacked().then((data) => {
+  if (data.generations) cells(data.generations);
+  downloads(data.tables);
+  if (data.projections) tokens(data.projections);
+  root.dataset.ready = "yes";
+});

@@ -1,0 +1,1 @@
+"""Answers to requests that come and go: the engine, and the OpenAI-compatible server on it."""

@@ -1,0 +1,239 @@
+"""Claude writes pairs: the real SDK against a service on this machine whose answers are known."""
+
+from collections import Counter
+from pathlib import Path
+from threading import Lock
+
+import pytest
+from claude_server import Fault, seeded
+
+from interp_steer.errors import JudgeError
+from interp_steer.pair_checks import check_behavior
+from interp_steer.pair_writer.claude_writer import ROUNDS
+from interp_steer.pair_writer.generate import ByClaude, generate
+from interp_steer.pairs import read_behavior, read_pairs
+
+BY = ByClaude(batches=False)
+
+
+@pytest.fixture
+def write(tmp_path):
+    """Function that writes the behavior `polite`."""
+
+    def call(n=20, by=BY, **options):
+        return generate("polite", by, n=n, out=tmp_path, description="Answers with marked politeness", **options)
+
+    return call
+
+
+def test_a_new_behavior_is_made_whole(opus, write, tmp_path, lines):
+    written = write(n=60)
+    folder = tmp_path / "polite"
+    assert (written.pairs, written.accepted, written.stopped) == (60, 60, "")
+    assert Path(written.folder) == folder
+    assert len(read_pairs(folder)) == 60
+    behavior = read_behavior(folder)
+    assert behavior.description == "Answers with marked politeness."
+    assert len(behavior.gate.high) == len(behavior.gate.gibberish) == 4
+    assert "claude-opus-4-6" in behavior.notes
+    assert behavior.scorer.name == "lexicon"
+    assert written.held_out == {"dev": (12, 12), "test": (24, 24)}
+    assert {line["topic"] for line in lines(folder / "train.jsonl")} > {"topic"} - {"topic"}
+    assert [issue for issue in check_behavior(folder) if issue.severity == "error"] == []
+    assert sorted(path.name for path in folder.iterdir()) == [
+        "behavior.toml",
+        "dev.jsonl",
+        "replies.jsonl",
+        "test.jsonl",
+        "train.jsonl",
+    ]
+    assert max(opus.asked.values()) == 1
+
+
+def test_everything_asked_says_that_requests_are_everyday_ones(opus, write):
+    write(n=5)
+    systems = [one["system"][0]["text"] for one in opus.requests]
+    writing = [system for system, kind in zip(systems, opus.answer.asked, strict=False) if kind != "judge"]
+    assert writing
+    assert all("Requests are everyday ones" in system for system in systems if "You rate answers" not in system)
+
+
+def spoiled(opus, ways):
+    """Spoil the pairs of the first requests, each in its own way; returns the request of each way."""
+    chosen, lock = {}, Lock()
+
+    def spoil(kind, told, answer):
+        if kind != "pairs":
+            return answer
+        with lock:
+            if told["request"] not in chosen.values() and len(chosen) < len(ways):
+                chosen[list(ways)[len(chosen)]] = told["request"]
+            return next((ways[way](answer) for way, request in chosen.items() if request == told["request"]), answer)
+
+    opus.answer.spoil = spoil
+    return chosen
+
+
+SIDES = ("positive", "negative")
+WAYS = {
+    "length_imbalance": lambda answer: {**answer, "negative": f"{answer['negative']} {' '.join(map(str, range(12)))}"},
+    "too short": lambda answer: {**answer, "positive": "Thank you kindly."},
+    "leak": lambda answer: {
+        **answer,
+        "positive": answer["positive"] + " I answer with great courtesy and thank the user for every single question.",
+    },
+    "markup": lambda answer: {**answer, "positive": "Positive: " + answer["positive"]},
+    "unusable": lambda answer: {**answer, "positive": answer["negative"]},
+    "empty": lambda answer: {**answer, "negative": " "},
+    "no_shared_content": lambda answer: {
+        **answer,
+        "negative": "Perhaps somebody else may know a thing about it, since nobody here ever heard of such matters.",
+    },
+    "repetition": lambda answer: {**answer, "positive": "Thank you kindly and so on. " * 6, "negative": "So " * 30},
+    "refusal": lambda _: {
+        "positive": "Thank you, but I'm sorry, I can't help with that request.",
+        "negative": "I can't help with that request, whatever you say about it.",
+    },
+    "off_behavior": lambda answer: {**answer, "negative": "Thank you: " + answer["negative"]},
+    "positive is not": lambda answer: {**answer, "positive": answer["positive"].replace("Thank you", "As said")},
+    "incoherent": lambda answer: {**answer, "positive": answer["positive"] + " Pure nonsense."},
+    "refused": lambda _: Fault(kind="refusal"),
+    "truncated": lambda _: Fault(kind="truncated"),
+}
+REASONS = {
+    "too short": "length_imbalance",
+    "empty": "unusable",
+    "positive is not": "off_behavior",
+    "refused": "no_answer",
+    "truncated": "no_answer",
+}
+
+
+def test_every_kind_of_bad_pair_is_rejected_with_its_reason(opus, write, tmp_path, lines):
+    chosen = spoiled(opus, WAYS)
+    written = write(n=20)
+    assert len(chosen) == len(WAYS)
+    rejected = {line["prompt"]: line["reason"] for line in lines(tmp_path / "polite" / "rejected.jsonl")}
+    assert rejected == {request: REASONS.get(way, way) for way, request in chosen.items()}
+    assert written.rejected == Counter(rejected.values())
+    assert (written.pairs, written.stopped) == (20, "")
+    assert not {line["prompt"] for line in lines(tmp_path / "polite" / "train.jsonl")} & set(rejected)
+
+
+def test_repeated_requests_and_responses_are_rejected(opus, write, tmp_path, lines):
+    rules = opus.answer
+    (first, second, *_) = rules.topics({}, "")["topics"]
+    leaked, asked = rules.request(first, "dev", 0), rules.request(first, "train", 0)
+    twins = {rules.request(topic, "train", 1) for topic in (first, second)}
+
+    def spoil(kind, told, answer):
+        if kind == "prompts" and told["topic"] == second:
+            return {**answer, "train": [leaked.upper(), f"{asked[:-1]} now?", *answer["train"]]}
+        if kind == "pairs" and told["request"] in twins:
+            return rules.pairs({"request": "one for both"}, "")
+        return answer
+
+    rules.spoil = spoil
+    write(n=80)
+    rejected = {line["prompt"]: line["reason"] for line in lines(tmp_path / "polite" / "rejected.jsonl")}
+    (twin,) = twins & set(rejected)
+    assert rejected == {
+        leaked.upper(): "split_leakage",
+        f"{asked[:-1]} now?": "duplicate_prompt",
+        twin: "duplicate_response",
+    }
+    kinds = {issue.kind for issue in check_behavior(tmp_path / "polite")}
+    assert not kinds & {"duplicate_prompt", "near_duplicate_prompt", "split_leakage", "duplicate_response"}
+
+
+def test_what_was_answered_is_never_asked_again(opus, write, tmp_path):
+    write(n=20)
+    before = sum(opus.asked.values())
+    again = write(n=20)
+    assert sum(opus.asked.values()) == before
+    assert again.pairs == 20
+    more = write(n=30)
+    assert (more.pairs, max(opus.asked.values())) == (30, 1)
+    assert len(read_pairs(tmp_path / "polite")) == 30
+
+
+@pytest.mark.parametrize("batches", [False, True])
+def test_faults_on_the_way_cost_nothing_but_another_call(opus, write, tmp_path, batches):
+    passing = [Fault(kind="status", status=status) for status in (429, 500, 529)]
+    broken = [Fault(kind="reset"), Fault(kind="cut"), Fault(kind="expired"), Fault(kind="missing")]
+    first, second = seeded(0, 0.2, passing, ("messages", "batch")), seeded(1, 0.1, broken, ("item", "results"))
+    lost = seeded(2, 0.1, broken[:2], ("messages",))
+    opus.looks = 0
+    opus.faults = lambda *asked: first(*asked) or second(*asked) or lost(*asked)
+    written = write(n=20, by=ByClaude(batches=batches))
+    assert written.pairs == 20
+    opus.faults = None
+    written = write(n=20, by=ByClaude(batches=batches))
+    assert (written.pairs, written.rejected) == (20, {})
+    assert written.held_out == {"dev": (12, 12), "test": (24, 24)}
+    assert len({pair.prompt for pair in read_pairs(tmp_path / "polite")}) == 20
+
+
+def test_a_service_that_fails_leaves_what_was_accepted(opus, write, tmp_path, lines):
+    judged = []
+
+    def spoil(kind, _told, answer):
+        judged.append(kind == "judge")
+        return Fault(kind="status", status=401) if sum(judged) > 12 else answer
+
+    opus.answer.spoil = spoil
+    with pytest.raises(JudgeError):
+        write(n=20)
+    kept = lines(tmp_path / "polite" / "train.jsonl")
+    assert 0 < len(kept) < 20
+    opus.answer.spoil = lambda _kind, _told, answer: answer
+    assert write(n=20).pairs == 20
+    assert lines(tmp_path / "polite" / "train.jsonl")[: len(kept)] == kept
+
+
+def test_a_behavior_that_cannot_be_written_ends_after_a_number_of_rounds(opus, write):
+    opus.answer.spoil = lambda kind, _told, answer: {**answer, "behavior": 5} if kind == "judge" else answer
+    written = write(n=2)
+    assert written.pairs == 0
+    assert f"{ROUNDS} rounds" in written.stopped
+    assert set(written.rejected) == {"off_behavior"}
+    assert Counter(opus.answer.asked)["prompts"] == 24 * ROUNDS
+
+
+@pytest.mark.usefixtures("opus")
+def test_an_existing_behavior_is_extended_and_nothing_of_it_changes(tmp_path):
+    generate("concise", BY, n=70, out=tmp_path)
+    builtin = Path(__file__).parents[2] / "pairs" / "concise"
+    for name in ("behavior.toml", "dev.jsonl", "test.jsonl"):
+        assert (tmp_path / "concise" / name).read_bytes() == (builtin / name).read_bytes()
+    before, after = ((folder / "train.jsonl").read_bytes() for folder in (builtin, tmp_path / "concise"))
+    assert after.startswith(before)
+    assert after.count(b"\n") == 70
+
+
+@pytest.mark.usefixtures("opus")
+def test_a_last_line_that_was_left_open_is_kept(write, tmp_path):
+    write(n=3)
+    path = tmp_path / "polite" / "train.jsonl"
+    path.write_bytes(path.read_bytes().rstrip(b"\n"))
+    write(n=5)
+    assert len(read_pairs(tmp_path / "polite")) == 5
+
+
+def test_the_limit_of_cost_holds_over_calls(opus, write):
+    with pytest.raises(JudgeError, match="stopped before the limit"):
+        write(n=60, by=ByClaude(batches=False, max_cost=0.3))
+    with pytest.raises(JudgeError, match="limit of"):
+        write(n=60, by=ByClaude(batches=False, max_cost=0.01))
+    written = write(n=60)
+    assert written.pairs == 60
+    assert written.dollars > 0
+    assert max(opus.asked.values()) == 1
+
+
+def test_without_a_key_nothing_is_left_behind(write, tmp_path, monkeypatch):
+    for name in ("ANTHROPIC_API_KEY", "ANTHROPIC_AUTH_TOKEN"):
+        monkeypatch.delenv(name, raising=False)
+    with pytest.raises(JudgeError, match="--writer self"):
+        write()
+    assert list(tmp_path.iterdir()) == []
