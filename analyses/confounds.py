@@ -5,6 +5,7 @@ the pairs whose sides differ in a word (or in length), each side has it in half.
 behavior itself ("cannot" in refusals): it says where to look, not that something is wrong.
 """
 
+import functools
 import math
 from collections import Counter
 from collections.abc import Sequence
@@ -102,6 +103,7 @@ def length_apart(positive: Float[np.ndarray, " pair"], negative: Float[np.ndarra
     )
 
 
+@functools.cache
 def sign_test(more: int, less: int) -> float:
     """Two-sided exact p-value of a split of pairs; 1 where none differ."""
     return float(scipy_stats.binomtest(more, more + less).pvalue) if more + less else 1.0

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from interp_steer.judges.judge import judge
     from interp_steer.model.load import load_model, wrap_model
     from interp_steer.outcomes import read_outcomes
+    from interp_steer.pair_import.importing import import_pairs
     from interp_steer.pairs import list_behaviors, read_behavior, read_pairs, read_prompts
     from interp_steer.pipeline import run_behavior
     from interp_steer.report.render import write_report
@@ -52,6 +53,7 @@ _HOMES = {
     "extract": "activations.extract",
     "fit": "vectors.fit",
     "halve": "sweeps.halving",
+    "import_pairs": "pair_import.importing",
     "judge": "judges.judge",
     "list_behaviors": "pairs",
     "load_model": "model.load",
@@ -88,6 +90,7 @@ __all__ = [
     "extract",
     "fit",
     "halve",
+    "import_pairs",
     "judge",
     "list_behaviors",
     "load_model",

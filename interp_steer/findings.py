@@ -6,6 +6,7 @@ analysis needs nothing but its numbers.
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from html import escape
 from typing import Literal
 
 Number = float | int | None
@@ -97,3 +98,27 @@ class AnalysisResult:
     tables: tuple[Table, ...] = ()
     figures: tuple[Figure, ...] = ()
     scores: Mapping[str, tuple[Number, ...]] = field(default_factory=dict)
+
+    def _repr_html_(self) -> str:
+        """Return what a notebook shows: question, finding, caveats, and the tables, folded."""
+        tables = "".join(_table_html(table) for table in self.tables)
+        caveats = "".join(f"<li>{escape(caveat)}</li>" for caveat in self.caveats)
+        return (
+            f"<p style='opacity: 0.75; margin: 0'>{escape(self.question)}</p>"
+            f"<p style='font-size: 1.2em; margin: 0 0 0.5em'><b>{escape(self.finding)}</b></p>"
+            f"{tables}<ul>{caveats}</ul>"
+        )
+
+
+def _table_html(table: Table) -> str:
+    head = "".join(f"<th>{escape(column)}</th>" for column in table.columns)
+    rows = "".join(f"<tr>{''.join(f'<td>{_shown(value)}</td>' for value in row)}</tr>" for row in table.rows)
+    notes = "".join(f"<p style='margin: 0'>{escape(note)}</p>" for note in table.notes)
+    body = f"<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>{notes}"
+    return f"<details><summary>{escape(table.title)}</summary>{body}</details>"
+
+
+def _shown(value: Value) -> str:
+    if value is None:
+        return "–"
+    return f"{value:.3g}" if isinstance(value, float) else escape(str(value))

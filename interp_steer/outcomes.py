@@ -140,19 +140,23 @@ def current_judge(run: Run) -> str | None:
 def judged_by(run: Run, judge: str | None = None) -> list[Judged]:
     """Join a run's generations with the verdicts of one judge, as it judged last.
 
-    Verdicts of an earlier digest of that judge, or of another text, are passed over: scores are never mixed.
+    Verdicts of another digest of that judge, or of another text, are passed over: scores are never mixed. The digest is
+    that of the judging that finished last, so that one that broke off replaces nothing.
 
     Args:
         run: The run directory.
         judge: Name of the judge; by default the current one.
     """
     judge = judge or current_judge(run)
+    manifest = run.manifest() if run.manifest_path.exists() else {}
     generations = {generation.key: generation for generation in run.generations()}
     ours = [verdict for verdict in read_records(run.verdicts_path, Verdict) if verdict.judge == judge]
+    finished = manifest.get("judge_digest") if manifest.get("judge") == judge else None
+    digest = finished or (ours[-1].judge_digest if ours else None)
     current = {
         verdict.generation: verdict
         for verdict in ours
-        if verdict.judge_digest == ours[-1].judge_digest
+        if verdict.judge_digest == digest
         and verdict.generation in generations
         and verdict.text_sha256 == text_sha256(generations[verdict.generation].text)
     }

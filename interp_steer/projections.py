@@ -1,7 +1,8 @@
 """Where in a text the direction is present, and which tokens it promotes, layer by layer.
 
 Texts are read by the *unsteered* model, also those that steering produced: what is colored is the text,
-not the vector that was added while it was written. The measure is the cosine of every response token with the direction.
+not the vector that was added while it was written. The measure is the cosine of every response token with the
+direction.
 
 Promoted tokens are the logit lens of the direction itself: it goes through the final norm and the unembedding as if it
 were the whole residual stream, ``W_U norm(direction)``, minus the mean over the vocabulary. That shows the direct path

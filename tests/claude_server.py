@@ -29,6 +29,10 @@ STATUS_TYPES = {
 }
 
 
+OF_ITEMS = ("expired", "canceled", "errored", "missing", "torn")
+"""Kinds of fault that only an item of a batch can have; a plan may name them for messages, where nothing happens."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Fault:
     """What goes wrong with one request.
@@ -253,7 +257,7 @@ class ClaudeServer:
             return {"type": "succeeded", "message": found}
         if found.kind in ("refusal", "truncated"):
             return {"type": "succeeded", "message": self.written(params, found)}
-        if found.kind in ("expired", "canceled", "missing", "torn"):
+        if found.kind in OF_ITEMS and found.kind != "errored":
             return {"type": found.kind}
         return {"type": "errored", "error": error_body(found)}
 
@@ -333,7 +337,7 @@ class Handler(BaseHTTPRequestHandler):
 
     def goes_wrong(self, place: str, body: Any) -> bool:
         fault = self.server.claude.fault_at(place, body)
-        if fault is None:
+        if fault is None or fault.kind in OF_ITEMS:
             return False
         if fault.kind in ("refusal", "truncated"):
             self.send(200, self.server.claude.written(body, fault))

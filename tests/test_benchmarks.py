@@ -21,7 +21,9 @@ def run(name, *arguments):
     )
 
 
-@pytest.mark.parametrize("name", ["sweep.py", "extract.py", "scale.py", "loops.py", "kill.py", "judge.py", "gpu.py"])
+@pytest.mark.parametrize(
+    "name", ["sweep.py", "extract.py", "scale.py", "loops.py", "kill.py", "judge.py", "report.py", "gpu.py"]
+)
 def test_help_teaches(name):
     done = run(name, "--help")
     assert done.returncode == 0, done.stderr

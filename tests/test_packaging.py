@@ -94,6 +94,7 @@ def test_everything_comes_from_the_wheel(environment, nowhere):
         "magnitude",
         "explained_variance",
         "probe_accuracy",
+        "pair_plan",
         "pair_quality",
         "adjacent_similarity",
         "layer_selection",

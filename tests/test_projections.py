@@ -2,11 +2,12 @@
 
 import numpy as np
 import pytest
+import torch
 
 from interp_steer.activations.extract import extract
 from interp_steer.behaviors import Pair
 from interp_steer.errors import VectorError
-from interp_steer.projections import Reading, project
+from interp_steer.projections import Reading, project, promoted_tokens
 from interp_steer.vectors.fit import fit
 
 PAIR = Pair(prompt="Name a color.", positive="Oh, blue! I love blue!", negative="Blue.")
@@ -73,3 +74,26 @@ def test_vectors_of_another_model_are_refused(tiny_llama, tiny_qwen):
     vectors = fit(extract(tiny_llama, [PAIR], behavior="joy"))
     with pytest.raises(VectorError, match="'tiny-qwen'"):
         project(tiny_qwen, vectors, [reading("Blue.")])
+
+
+def test_promoted_tokens_are_the_logit_lens_of_the_direction(tiny_and_plain):
+    """By hand on plain Hugging Face: final norm, unembedding, minus the mean, then sorted."""
+    model, plain = tiny_and_plain
+    vectors = fit(extract(model, [PAIR], behavior="joy"))
+    found = promoted_tokens(model, vectors, n=3)
+    assert len(found) == model.card.n_layers
+    for layer, tokens in enumerate(found):
+        direction = torch.as_tensor(vectors.direction[layer]).float()
+        with torch.inference_mode():
+            logits = plain.lm_head(plain.model.norm(direction / direction.square().mean().sqrt()))
+        logits = logits - logits.mean()
+        order = logits.argsort(descending=True).tolist()
+        assert [token for token, _ in tokens.up] == model.chat.pieces(order[:3])
+        assert [token for token, _ in tokens.down] == model.chat.pieces(order[:-4:-1])
+        np.testing.assert_allclose([value for _, value in tokens.up], logits[order[:3]].numpy(), atol=2e-3)
+
+
+def test_promoted_tokens_of_another_model_are_refused(tiny_llama, tiny_qwen):
+    vectors = fit(extract(tiny_llama, [PAIR], behavior="joy"))
+    with pytest.raises(VectorError):
+        promoted_tokens(tiny_qwen, vectors)

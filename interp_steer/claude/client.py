@@ -86,6 +86,11 @@ class Claude:
 
         return Service(self.model, retries=self._retries, timeout=self._timeout)
 
+    def _close(self) -> None:
+        """Give back the connections; the next round makes new ones."""
+        if (service := self.__dict__.pop("_service", None)) is not None:
+            service.close()
+
     def _count(self, question: Question) -> int | None:
         from interp_steer.claude.service import RequestError
 
@@ -113,6 +118,7 @@ class Claude:
         from interp_steer.claude.message_batches import Batches, Patience
 
         with ExitStack() as stack:
+            stack.callback(self._close)
             bar = Bar(self._advance, stack)
             patience = Patience(poll=self._poll, total=self._patience, show=bar.show)
             batches = Batches(self._service, self._budget, State(self._state), patience)

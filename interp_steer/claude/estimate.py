@@ -7,6 +7,7 @@ holds only what is long enough (4,096 tokens with Claude Haiku 4.5).
 
 import random
 from collections.abc import Iterable
+from contextlib import closing, suppress
 from dataclasses import dataclass
 
 from interp_steer.claude.client import BATCHES_ABOVE
@@ -108,9 +109,6 @@ def count(questions: list[Question], model: str) -> list[int]:
     from interp_steer.claude.service import MissingKeyError, RequestError, Service
 
     tokens: list[int] = []
-    try:
-        service = Service(model, retries=1, timeout=30.0)
-        tokens.extend(map(service.count, questions))
-    except (MissingKeyError, RequestError):
-        pass  # what was counted before counts
+    with suppress(MissingKeyError, RequestError), closing(Service(model, retries=1, timeout=30.0)) as service:
+        tokens.extend(map(service.count, questions))  # what was counted before counts
     return tokens

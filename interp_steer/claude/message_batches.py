@@ -1,7 +1,8 @@
 """Questions handed in as message batches: half the price, and an answer within a day.
 
 A batch is written down as soon as it has an id. It is forgotten when the reply after its last one is asked for, so
-whoever takes the replies writes each down before taking the next, and a crash at any point costs nothing twice.
+whoever takes the replies writes each down before taking the next, and a crash costs nothing twice, save in the moment
+between a batch being taken and its id being written. Results that the service holds no more are ``no result``.
 """
 
 import time
@@ -13,7 +14,7 @@ from interp_steer.claude.budget import Budget
 from interp_steer.claude.chunks import Chunks
 from interp_steer.claude.questions import Question, Reply, Usage
 from interp_steer.claude.replies import reply_of
-from interp_steer.claude.service import RequestError, Service, reason_for
+from interp_steer.claude.service import GoneError, RequestError, Service, reason_for
 from interp_steer.claude.state import Batch, State, custom_id
 from interp_steer.errors import JudgeError
 
@@ -122,6 +123,8 @@ class Batches:
             for batch, questions in under_way.items():
                 try:
                     left = self._service.processing(batch)
+                except GoneError:
+                    return batch
                 except RequestError:  # looking costs nothing: a service that is out for an hour is waited for
                     left = len(questions)
                 if left is None:
@@ -141,9 +144,12 @@ class Batches:
         left = dict(questions)
         for reading in range(READINGS):
             try:
+                self._service.processing(batch)
                 for name, result in self._service.results(batch):
                     if name in left:
                         yield reply_to_item(left.pop(name), result, self._service.scrubbed)
+            except GoneError:
+                break
             except RequestError as failed:
                 if reading == READINGS - 1:
                     raise JudgeError(

@@ -47,6 +47,10 @@ class RequestError(Exception):
         self.lost = lost
 
 
+class GoneError(RequestError):
+    """The service does not hold a batch, or its results, any more."""
+
+
 class Service:
     """The Messages, token-counting and Message Batches endpoints for one model.
 
@@ -68,6 +72,10 @@ class Service:
             raise MissingKeyError(f"Claude needs a key ({error}); {REMEDY}") from None
         if not (self._client.api_key or self._client.auth_token or self._client.credentials):
             raise MissingKeyError(f"Claude needs a key: {REMEDY}")
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._client.close()
 
     def params(self, question: Question) -> dict[str, Any]:
         """Return the request that asks a question; what its kind shares is marked for the cache."""
@@ -141,14 +149,22 @@ class Service:
         """Return how many questions of a batch are not through; None once the whole batch has ended.
 
         Raises:
+            GoneError: If the service holds the batch or its results no more.
             RequestError: If it cannot be seen now.
-            JudgeError: If the service does not know the batch, or refuses the key.
+            JudgeError: If the service refuses the key.
         """
         with self._translated():
-            response = self._client.messages.batches.with_raw_response.retrieve(batch)
+            try:
+                response = self._client.messages.batches.with_raw_response.retrieve(batch)
+            except anthropic.NotFoundError:
+                raise GoneError("no result") from None
             status = _parsed(response.http_response.content)
         try:
-            return None if status["processing_status"] == "ended" else int(status["request_counts"]["processing"])
+            if status["processing_status"] == "ended":
+                if status.get("results_url") is None:
+                    raise GoneError("no result")
+                return None
+            return int(status["request_counts"]["processing"])
         except (KeyError, TypeError):
             raise RequestError("unparsable") from None
 
@@ -184,6 +200,8 @@ class Service:
 
     def _status_error(self, error: anthropic.APIStatusError) -> Exception:
         said = self.scrubbed(error.api_message or f"status {error.status_code}")
+        if "credit balance" in said.lower():  # whatever its status, it holds for every question
+            return JudgeError(f"Claude refuses ({said}); {FOR_ALL[402]}")
         if error.status_code in FOR_ALL:
             return JudgeError(f"Claude refuses (status {error.status_code}: {said}); {FOR_ALL[error.status_code]}")
         return RequestError(reason_for(error.status_code, said))

@@ -5,17 +5,15 @@ from typing import Annotated
 
 import typer
 
-from interp_steer.cli.options import (
+from interp_steer.cli.claude_options import (
     BatchesOption,
     ConcurrencyOption,
-    JsonOption,
     JudgeModelOption,
     JudgeOption,
     MaxCostOption,
-    RunArgument,
     claude_spec,
-    exit_if_unscored,
 )
+from interp_steer.cli.options import JsonOption, RunArgument, exit_if_unscored
 
 
 def judge_command(

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
@@ -11,7 +11,6 @@ from interp_steer.terms import Method, ReadPosition, Scope, Strategy
 
 if TYPE_CHECKING:
     from interp_steer.begin import Source
-    from interp_steer.judges.claude_spec import ClaudeSpec
     from interp_steer.model.protocol import Model
     from interp_steer.run import Run
     from interp_steer.sweeps.answers import Engine
@@ -64,24 +63,6 @@ TemperatureOption = Annotated[float, typer.Option(help="0 decodes greedily.", mi
 SeedOption = Annotated[int, typer.Option(help="Seed of sampling and of the random directions.")]
 OutOption = Annotated[Path | None, typer.Option(help="Run directory; by default `runs/<behavior>-<model>`.")]
 MaxNewTokensOption = Annotated[int, typer.Option(help="Longest completion, in tokens.", min=1)]
-JudgeOption = Annotated[
-    Literal["local", "claude"],
-    typer.Option(help="Who scores: `local` by rules and offline, `claude` through the API."),
-]
-JudgeModelOption = Annotated[
-    str | None,
-    typer.Option(help="Claude model that scores, `claude-haiku-4-5` by default; its verdicts bear this name."),
-]
-MaxCostOption = Annotated[
-    float | None, typer.Option(help="Most dollars that Claude may cost on this run, earlier sessions included.")
-]
-BatchesOption = Annotated[
-    bool | None,
-    typer.Option("--batches/--no-batches", help="Message batches, at half the price; by default above 50 questions."),
-]
-ConcurrencyOption = Annotated[
-    int | None, typer.Option(help="Questions under way at once without batches, 8 by default.", min=1)
-]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print JSON on stdout, one object or array a line.")]
 
 
@@ -113,39 +94,6 @@ def engine_starter(
         return RayEngine(model.name, model.options, address=address, batch_size=batch_size)
 
     return start
-
-
-def claude_spec(
-    judge: Literal["local", "claude"],
-    judge_model: str | None = None,
-    max_cost: float | None = None,
-    batches: bool | None = None,
-    concurrency: int | None = None,
-    *,
-    retry_unscored: bool = False,
-) -> "ClaudeSpec | None":
-    """Return how Claude judges; None for another judge.
-
-    Raises:
-        typer.BadParameter: If an option was given that means nothing to that judge.
-    """
-    given = {"model": judge_model, "max_cost": max_cost, "batches": batches, "concurrency": concurrency}
-    options: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
-    if retry_unscored:
-        options["retry_unscored"] = True
-    if judge != "claude":
-        if options:
-            raise typer.BadParameter(
-                f"--judge {judge} does not know it", param_hint=_claude_option(next(iter(options)))
-            )
-        return None
-    from interp_steer.judges.claude_spec import ClaudeSpec
-
-    return ClaudeSpec(**options)
-
-
-def _claude_option(name: str) -> str:
-    return "--judge-model" if name == "model" else f"--{name.replace('_', '-')}"
 
 
 def parse_layers(text: str, n_layers: int) -> tuple[int, ...]:

@@ -3,7 +3,7 @@
 import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
@@ -97,5 +97,5 @@ def _lines(written: "Written") -> Iterator[str]:
     yield written.folder
 
 
-def _by_count(counts: Mapping[str, int]) -> list[tuple[str, int]]:
+def _by_count(counts: Mapping[Any, int]) -> list[tuple[str, int]]:
     return sorted(counts.items(), key=lambda item: (-item[1], item[0]))

@@ -2,22 +2,25 @@
 
 import typer
 
+from interp_steer.cli.claude_options import (
+    BatchesOption,
+    ConcurrencyOption,
+    JudgeModelOption,
+    JudgeOption,
+    MaxCostOption,
+    claude_spec,
+)
 from interp_steer.cli.options import (
     AddressOption,
     AlphasOption,
-    BatchesOption,
     BatchSizeOption,
     BehaviorArgument,
-    ConcurrencyOption,
     DeviceMapOption,
     DeviceOption,
     DtypeOption,
     EngineOption,
     FirstKOption,
-    JudgeModelOption,
-    JudgeOption,
     LayersOption,
-    MaxCostOption,
     MaxNewTokensOption,
     MethodOption,
     ModelOption,
@@ -29,7 +32,6 @@ from interp_steer.cli.options import (
     StrategyOption,
     TemperatureOption,
     UsePcaOption,
-    claude_spec,
     default_out,
     engine_starter,
     exit_if_unscored,

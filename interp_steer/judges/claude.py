@@ -41,7 +41,7 @@ def judge_with_claude(run: Run, spec: ClaudeSpec) -> JudgeSummary:
     told: Counter[str] = Counter()
     n_scored = 0
     if plan.waiting:
-        pass_gate(run, behavior, instrument, asking(run, instrument, spec, account, batches=False))
+        pass_gate(run, behavior, instrument, asking(run, instrument, spec, account, gate=True))
     with appending(run.verdicts_path) as append:
 
         def write(verdict: Verdict) -> None:
@@ -56,7 +56,7 @@ def judge_with_claude(run: Run, spec: ClaudeSpec) -> JudgeSummary:
             write(verdict)
         if plan.waiting:
             with progress("judge", len(plan.waiting)) as advance:
-                replies = asking(run, instrument, spec, account, batches=spec.batches, advance=advance)
+                replies = asking(run, instrument, spec, account, advance=advance)
                 for reply in replies(questions(run, instrument, baselines, plan.waiting)):
                     decided = plan.waiting.pop(reply.key)
                     for generation in decided.generations:
@@ -81,7 +81,7 @@ def retest_with_claude(run: Run, spec: ClaudeSpec, n: int) -> list[Retest]:
     """
     instrument = instrument_of(run.behavior(), spec.model)
     account = Account(run, instrument)
-    return retest(run, instrument, n, asking(run, instrument, spec, account, batches=spec.batches))
+    return retest(run, instrument, n, asking(run, instrument, spec, account, purpose="retest"))
 
 
 def asking(
@@ -90,18 +90,23 @@ def asking(
     spec: ClaudeSpec,
     account: Account,
     *,
-    batches: bool | None,
+    gate: bool = False,
     advance: Advance | None = None,
+    purpose: str = "judge",
 ) -> Callable[[Iterable[Question]], Iterator[Reply]]:
-    """Return a function that asks questions and puts what they cost on the run's account."""
+    """Return a function that asks questions and puts what they cost on the run's account.
+
+    The few questions of the gate are never batched: somebody waits for them. Others find batches of an earlier session
+    again, also where new questions are asked one by one.
+    """
 
     def replies(asked_for: Iterable[Question]) -> Iterator[Reply]:
         claude = Claude(
             spec.model,
-            batches=batches,
+            batches=False if gate else spec.batches,
             concurrency=spec.concurrency,
             max_cost=account.left(spec.max_cost),
-            state=run.judging_path / f"batches-{instrument.digest}.json" if batches is not False else None,
+            state=None if gate else run.judging_path / f"{purpose}-batches-{instrument.digest}.json",
             advance=advance,
         )
         n = 0

@@ -38,6 +38,19 @@ def gate_questions(run: Run, behavior: Behavior, instrument: Instrument) -> list
     ]
 
 
+def check_gate_is_there(behavior: Behavior) -> None:
+    """Refuse a behavior without obvious cases.
+
+    Raises:
+        JudgeError: If one of the three kinds is missing.
+    """
+    if missing := [kind for kind in KINDS if not getattr(behavior.gate, kind)]:
+        raise JudgeError(
+            f"behavior {behavior.name!r} has no {', '.join(missing)} answers in [gate] of its behavior.toml; "
+            "a judge must order obvious cases before it is paid for the rest: write at least one of each kind"
+        )
+
+
 def pass_gate(
     run: Run,
     behavior: Behavior,
@@ -51,6 +64,7 @@ def pass_gate(
     Raises:
         JudgeError: If it does not order them, quoting what it said, or could not score one of them.
     """
+    check_gate_is_there(behavior)
     cases = gate_comparisons(behavior)
     identities = {name: asked(instrument, comparison) for name, comparison in cases.items()}
     names = {what.question: name for name, what in identities.items()}
@@ -60,6 +74,12 @@ def pass_gate(
             name = names[reply.key]
             known[reply.key] = scored(instrument, identities[name], f"gate/{name}", reply)
             append_records(_path(run, instrument), [known[reply.key]])
+    for name, what in identities.items():
+        if known[what.question].combined is None:
+            raise JudgeError(
+                f"the gate of {behavior.name!r} could not be asked: {_quoted(name, cases)} has no score "
+                f"({known[what.question].reason}); nothing was judged, run again"
+            )
     if problem := disorder({name: known[what.question] for name, what in identities.items()}, cases):
         raise JudgeError(
             f"{instrument.model} does not order the obvious cases of {behavior.name!r}, so nothing was judged: "

@@ -34,5 +34,5 @@ def judge(run: Run, judge: str = "local", claude: ClaudeSpec | None = None) -> J
         from interp_steer.judges.claude import judge_with_claude  # the SDK takes a second to import
 
         summary = judge_with_claude(run, claude or ClaudeSpec())
-    run.update_manifest(judge=summary.judge)
+    run.update_manifest(judge=summary.judge, judge_digest=summary.judge_digest)
     return summary

@@ -19,7 +19,7 @@ from interp_steer.run import Run
 
 EMPTY = "empty answer"
 NO_BASELINE = "no unsteered answer to compare with"
-LASTING = ("refused", "truncated", "unparsable", "rejected")
+LASTING = ("refused", "truncated", "unparsable")
 """Beginnings of the reasons that asking once more is not expected to change; what else there is, is tried again."""
 
 Baselines = Mapping[tuple[str, int], str]

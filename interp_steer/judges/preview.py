@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from interp_steer.claude.estimate import estimate
-from interp_steer.judges.claude_gate import gate_questions
+from interp_steer.judges.claude_gate import check_gate_is_there, gate_questions
 from interp_steer.judges.claude_spec import ClaudeSpec
 from interp_steer.judges.instrument import instrument_of
 from interp_steer.judges.plan import make_plan, questions, read_baselines
@@ -62,6 +62,7 @@ def preview(run: Run, spec: ClaudeSpec) -> Preview:
     instrument = instrument_of(behavior, spec.model)
     baselines = read_baselines(run)
     plan = make_plan(run, instrument, baselines, retry_unscored=spec.retry_unscored)
+    check_gate_is_there(behavior)
     gate = gate_questions(run, behavior, instrument) if plan.waiting else []
     rest = estimate(
         questions(run, instrument, baselines, plan.waiting),

@@ -13,7 +13,7 @@ from interp_steer.errors import JudgeError
 from interp_steer.files import append_records, read_records
 from interp_steer.judges.instrument import SCALES, Asked, Instrument, ask, asked, scored
 from interp_steer.judges.plan import comparison_of, read_baselines
-from interp_steer.records import Generation, Verdict, digest
+from interp_steer.records import Generation, Verdict
 from interp_steer.run import Run
 from interp_steer.stats import rank_correlation
 
@@ -60,7 +60,7 @@ def retest(
         for verdict in read_records(path, Verdict)
         if verdict.question in first and verdict.combined is not None
     }
-    todo = {_key(question): question for question in first if question not in second}
+    todo = {question for question in first if question not in second}
     identities: dict[str, Asked] = {}
 
     def again() -> Iterator[Question]:
@@ -70,15 +70,13 @@ def retest(
             if comparison is None:
                 continue
             what = asked(instrument, comparison)
-            key = _key(what.question)
-            if key in todo and key not in identities:
-                identities[key] = what
-                yield ask(instrument, comparison, key)
+            if what.question in todo and what.question not in identities:
+                identities[what.question] = what
+                yield ask(instrument, comparison, what.question)
 
     for reply in replies(again()) if todo else ():
-        question = todo[reply.key]
-        second[question] = scored(instrument, identities[reply.key], first[question].generation, reply)
-        append_records(path, [second[question]])
+        second[reply.key] = scored(instrument, identities[reply.key], first[reply.key].generation, reply)
+        append_records(path, [second[reply.key]])
     return repeated(first, second)
 
 
@@ -113,10 +111,5 @@ def _sample(run: Run, instrument: Instrument, n: int) -> dict[str, Verdict]:
             if verdict.judge_digest == instrument.digest and verdict.question and verdict.combined is not None:
                 yield verdict
 
-    chosen = set(sorted({verdict.question for verdict in scored_ones()}, key=_key)[:n])
+    chosen = set(sorted({verdict.question for verdict in scored_ones()})[:n])  # digests: an order that says nothing
     return {verdict.question: verdict for verdict in scored_ones() if verdict.question in chosen}
-
-
-def _key(question: str) -> str:
-    """The key under which a question is asked a second time; its order is that of no score."""
-    return digest(["again", question])

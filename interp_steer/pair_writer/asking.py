@@ -13,7 +13,7 @@ from interp_steer.progress import Advance
 from interp_steer.records import digest
 
 REPLIES = "replies.jsonl"
-FINAL = ("refused", "truncated", "unparsable")
+FINAL = ("refused", "truncated")
 """Reasons that asking again would not change; the others are asked again by the next call."""
 
 
@@ -68,6 +68,10 @@ class Asker:
     def dollars(self) -> float | None:
         """What all replies took, those of earlier calls included; None if a price is unknown."""
         return self._dollars
+
+    def answers(self, purpose: str) -> list[Mapping[str, Any]]:
+        """Return all answers that were given for a purpose so far."""
+        return [line.answer for line in self._held.values() if line.purpose == purpose and line.answer is not None]
 
     def ask(
         self, purpose: str, model: str, questions: Sequence[Question], advance: Advance | None = None

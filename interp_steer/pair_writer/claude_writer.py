@@ -53,13 +53,12 @@ def write_with_claude(
         JudgeError: If the service does not answer, or the limit of cost is reached: what was accepted is kept.
     """
     writer = _Writer(collection, asker, model, judge_model)
-    before = len(collection.pairs)
 
     def missing() -> int:
         return n - len(collection.pairs)
 
     with progress("pairs", max(0, missing())) as advance:
-        for pool in writer.rounds():
+        for pool in writer.rounds() if missing() > 0 or writer.lacks_held_out() else ():
             queue = [one for one in pool if not writer.settled(one)]
             while queue and missing() > 0:
                 size = ceil(SPARE * missing())
@@ -78,12 +77,13 @@ def write_with_claude(
             found_pairs = [pair for pair, fault in writer.pairs(waiting, lambda: 1) if fault is None]
             advance(len(waiting), f"{len(found_pairs)} answered")
         collection.answer(split, found_pairs)
+    by_claude = {(one["positive"], one["negative"]) for one in asker.answers("pairs")}
     lack = "" if missing() <= 0 else f"{ROUNDS} rounds of requests are used up; describe the behavior in other words"
     return Written(
         folder=str(collection.folder),
         wanted=n,
         pairs=len(collection.pairs),
-        accepted=len(collection.pairs) - before,
+        accepted=sum((pair.positive, pair.negative) in by_claude for pair in collection.pairs),
         rejected=collection.reasons(),
         held_out=collection.held_out(),
         dollars=asker.dollars,
@@ -107,6 +107,10 @@ class _Writer:
     def settled(self, request: Request) -> bool:
         """Whether there is a pair for this very request."""
         return any(pair.prompt == request.prompt for pair in self._collection.pairs)
+
+    def lacks_held_out(self) -> bool:
+        """Whether a held-out split is still to be made."""
+        return not all((self._collection.folder / f"{split}.jsonl").exists() for split in HELD_OUT)
 
     def rounds(self) -> Iterator[list[Request]]:
         """Yield the requests of each round, topic after topic in turn; the first round fills the held-out splits."""
@@ -140,7 +144,8 @@ class _Writer:
             for prompt in prompts:
                 if len(chosen) < MINIMUM[split][1] and self._collection.hold_out(prompt):
                     chosen.append(prompt)
-            write_lines(path, [{"prompt": prompt} for prompt in chosen])
+            if chosen:
+                write_lines(path, [{"prompt": prompt} for prompt in chosen])
 
     def pairs(
         self,

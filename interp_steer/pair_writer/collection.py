@@ -95,11 +95,17 @@ class Collection:
         self._held_out.add(prompt)
         return True
 
-    def prompt_fault(self, prompt: str) -> Fault | None:
-        """Return why a training prompt cannot be used: it repeats another, of this split or of those held out."""
+    def prompt_fault(self, prompt: str, *, chosen: bool = False) -> Fault | None:
+        """Return why a training prompt cannot be used: it repeats another, of this split or of those held out.
+
+        Args:
+            prompt: The prompt.
+            chosen: Whether a person has chosen it: among training prompts, it may then resemble others, as the
+                questions of trait files do, and must only not be the same.
+        """
         if (other := self._held_out.repeated_by(prompt)) is not None:
             return Fault(reason="split_leakage", detail=repr(other))
-        if (other := self._asked.repeated_by(prompt)) is not None:
+        if (other := self._asked.repeated_by(prompt, nearly=not chosen)) is not None:
             return Fault(reason="duplicate_prompt", detail=repr(other))
         return None
 
@@ -174,8 +180,8 @@ def holding(folder: Path) -> Iterator[None]:
         yield
     finally:
         lock.release()
-        (folder / ".lock").unlink(missing_ok=True)
-        if not any(folder.iterdir()):
+        if [path.name for path in folder.iterdir()] == [".lock"]:
+            (folder / ".lock").unlink()
             folder.rmdir()
 
 

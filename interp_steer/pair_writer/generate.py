@@ -132,8 +132,8 @@ def _by_self(collection: Collection, by: BySelf, n: int) -> Written:
     from interp_steer.pair_writer.self_writer import write_self  # brings torch
 
     instructions = instructions_of(collection.folder, collection.behavior)
-    prompts = (*prompts_of(collection.folder), *everyday_prompts())
-    return write_self(by.load(), collection, instructions, prompts, n=n, seed=by.seed)
+    prompts, spare = prompts_of(collection.folder), everyday_prompts()
+    return write_self(by.load(), collection, instructions, prompts, n=n, spare=spare, seed=by.seed)
 
 
 def _finish(collection: Collection) -> None:

@@ -17,9 +17,11 @@ class Seen:
         """Remember a text."""
         self._texts[key(text)] = grams(key(text))
 
-    def repeated_by(self, text: str) -> str | None:
-        """Return what was seen that the text repeats, nearly or to the letter; None if it is new."""
+    def repeated_by(self, text: str, *, nearly: bool = True) -> str | None:
+        """Return what was seen that the text repeats, word for word or nearly; None if it is new."""
         if key(text) in self._texts:
             return key(text)
+        if not nearly:
+            return None
         found = grams(key(text))
         return next((other for other, kept in self._texts.items() if overlap(found, kept) >= NEAR_DUPLICATE), None)

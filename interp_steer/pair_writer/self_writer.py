@@ -40,6 +40,7 @@ def write_self(
     prompts: Sequence[str],
     *,
     n: int,
+    spare: Sequence[str] = (),
     seed: int = 0,
 ) -> Written:
     """Let a model write contrastive pairs until there are ``n``, and responses to the held-out prompts.
@@ -52,6 +53,7 @@ def write_self(
         instructions: Pairs of system prompts, for the behavior and for its opposite.
         prompts: What training pairs answer, in the order in which they are tried; held-out ones are passed over.
         n: Training pairs wanted, those that are there included.
+        spare: What is tried once all prompts have had their rounds.
         seed: Seed of the sampling.
 
     Returns:
@@ -61,26 +63,33 @@ def write_self(
         PairsError: If there are no prompts, or the model answers none of them.
         BehaviorError: If the behavior names an unknown scorer or option.
     """
-    if not prompts or not instructions:
+    if not (prompts or spare) or not instructions:
         raise PairsError("the model needs prompts to answer and instructions to answer them by; give --trait FILE")
     writer = _Writer(model, collection, instructions, seed)
-    before = len(collection.pairs)
-    if before < n or any(map(collection.unanswered, HELD_OUT)):
-        writer.calibrate(prompts[:CALIBRATION])
-    with progress("pairs", max(0, n - before)) as advance:
-        for pair, fault in writer.pairs(prompts, lambda: n - len(collection.pairs), collection.prompt_fault):
-            if (found := fault or collection.prompt_fault(pair.prompt)) is None:
-                collection.accept(pair)
-                advance(1, "")
-            else:
-                collection.reject(pair, found)
+    if len(collection.pairs) < n or any(map(collection.unanswered, HELD_OUT)):
+        writer.calibrate((*prompts, *spare)[:CALIBRATION])
+
+    def missing() -> int:
+        return n - len(collection.pairs)
+
+    def unusable(prompt: str) -> Fault | None:
+        return collection.prompt_fault(prompt, chosen=True)
+
+    with progress("pairs", max(0, missing())) as advance:
+        for pool in (prompts, spare):
+            for pair, fault in writer.pairs(pool, missing, unusable):
+                if (found := fault or unusable(pair.prompt)) is None:
+                    collection.accept(pair)
+                    advance(1, "")
+                else:
+                    collection.reject(pair, found)
     for split in HELD_OUT:
         if waiting := collection.unanswered(split):
             with progress(split, len(waiting)) as advance:
                 both = [pair for pair, fault in writer.pairs(waiting, lambda: 1) if fault is None]
                 advance(len(waiting), f"{len(both)} answered")
             collection.answer(split, both)
-    return writer.summary(n, prompts)
+    return writer.summary(n, len(prompts) + len(spare))
 
 
 class _Writer:
@@ -181,14 +190,14 @@ class _Writer:
             self._sides[self._side(prompt, name, number).key] for number in range(SAMPLES * rounds) for name in _SIDES
         ]
 
-    def summary(self, wanted: int, prompts: Sequence[str]) -> Written:
+    def summary(self, wanted: int, n_prompts: int) -> Written:
         """Return what has been done, as the files say."""
         collection = self._collection
         sides = [side for side in self._sides.values() if side.side != "plain"]
         strengths = [side.strength for side in sides if side.contrast is not None]
         written = {(side.prompt, side.text) for side in sides}
         total = len(collection.pairs)
-        lack = f"{len(prompts)} prompts had {ROUNDS} rounds of {SAMPLES} samples a side; give more prompts"
+        lack = f"{n_prompts} prompts had {ROUNDS} rounds of {SAMPLES} samples a side; give more prompts"
         return Written(
             folder=str(collection.folder),
             wanted=wanted,

@@ -220,3 +220,9 @@ class Report:
     caveats: tuple[str, ...]
     provenance: tuple[Facts, ...]
     summary: Summary
+
+    def _repr_html_(self) -> str:
+        """Return what a notebook shows."""
+        from interp_steer.report.notebook import report_html
+
+        return report_html(self)

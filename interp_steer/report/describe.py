@@ -1,7 +1,7 @@
 """One line under every figure: what its numbers say, for those who look and for those who listen."""
 
 from interp_steer.findings import Figure, Number, Series
-from interp_steer.report.phrases import capital, number
+from interp_steer.report.phrases import alpha, capital, number
 
 _SAME = 1e-9
 
@@ -51,7 +51,7 @@ def _heatmap(figure: Figure) -> str:
 def _where(figure: Figure, x: Number | str) -> str:
     if isinstance(x, str):
         return f"“{x}”"
-    return f"{_plain(figure.x_label)} {number(x)}"
+    return f"{_plain(figure.x_label)} {number(x) if isinstance(x, int) else alpha(x or 0.0)}"
 
 
 def _plain(label: str) -> str:

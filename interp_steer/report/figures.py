@@ -45,7 +45,7 @@ def grid_json(grid: Grid) -> str:
     ]
     names = [alpha(a) for a in grid.alphas]
     drawn = go.Figure(_colored(grid.layers, names, grid.values, hover, low=0.0, high=1.0))
-    drawn.update_layout(**_layout(26 * len(names) + 44, "", "alpha"))
+    drawn.update_layout(**_layout(26 * len(names) + 36, "", "alpha"))
     drawn.update_xaxes(type="category", tickmode="auto", nticks=16, showgrid=False)
     drawn.update_yaxes(type="category", showgrid=False)
     drawn.update_layout(hovermode="closest", margin={"t": 10})

@@ -28,7 +28,7 @@ def heuristic_map(analyses: Sequence[AnalysisResult], sweep: Sweep | None) -> Fi
     )
     return Figure(
         kind="heatmap",
-        title="Each row from its lowest (0) to its highest value (1); layers that were not swept stay empty in the first",
+        title="Each row from its lowest (0) to its highest (1); layers that were not swept are empty in the first",
         x_label="layer",
         y_label="scaled score",
         x=tuple(range(n)),

@@ -12,24 +12,26 @@ from pydantic import ValidationError
 from interp_steer.errors import RunError
 from interp_steer.files import write_text
 from interp_steer.records import from_json
+from interp_steer.report.phrases import count, interval
+from interp_steer.report.render import page_environment, page_policy, template_text
 from interp_steer.report.summary import Summary
-from interp_steer.report.phrases import count
-from interp_steer.report.render import page_environment, template_text
+from interp_steer.stats import Interval
 
 
 @dataclass(frozen=True, kw_only=True)
 class Entry:
-    """A report in the index: its address, its summary, and where its map is outlined."""
+    """A report in the index: its address, its summary with the interval in words, and where its map is outlined."""
 
     link: str
     summary: Summary
+    interval: str
     best: tuple[tuple[int, int], ...]
 
 
 def write_index(folder: Path) -> Path:
-    """Write ``index.html`` over the reports in a folder, sorted by behavior and model.
+    """Write ``index.html`` over the reports in a folder and the folders in it, sorted by behavior and model.
 
-    Pages without a summary are not reports and are passed over.
+    Pages without a summary are not reports and are passed over. A reader can sort by any column.
 
     Returns:
         The page.
@@ -39,15 +41,17 @@ def write_index(folder: Path) -> Path:
     """
     if not folder.is_dir():
         raise RunError(f"{folder} is not a folder; write reports into it first: 'interp-steer report RUN --out PAGE'")
-    pages = sorted(path for path in folder.glob("*.html") if path.name != "index.html")
+    pages = sorted(path for path in folder.rglob("*.html") if path.name != "index.html")
     found = [(path, summary) for path in pages if (summary := read_summary(path)) is not None]
     found.sort(key=lambda pair: (pair[1].behavior, pair[1].model, pair[0].name))
     environment = page_environment()
-    environment.filters["shade"] = lambda value: min(4, int(5 * value))
+    script = template_text("index.js")
     text = environment.get_template("index.html.j2").render(
         style=Markup(template_text("style.css")),  # noqa: S704 (our own file)
         title=_title([summary for _, summary in found]),
-        entries=[Entry(link=quote(path.name), summary=summary, best=_best(summary)) for path, summary in found],
+        entries=[_entry(folder, path, summary) for path, summary in found],
+        script=Markup(script),  # noqa: S704 (our own file)
+        policy=page_policy([script]),
     )
     write_text(folder / "index.html", text)
     return folder / "index.html"
@@ -99,7 +103,20 @@ def _title(summaries: list[Summary]) -> str:
     return f"{steered} of {count(len(summaries), 'report')} {verb} a cell that steers."
 
 
-def _best(summary: Summary) -> tuple[tuple[int, int], ...]:
+def _entry(folder: Path, path: Path, summary: Summary) -> Entry:
+    ends = None
+    if summary.effect is not None and summary.low is not None and summary.high is not None:
+        ends = Interval(mean=summary.effect, low=summary.low, high=summary.high, n=summary.n)
+    return Entry(
+        link=quote(path.relative_to(folder).as_posix()),
+        summary=summary,
+        interval=interval(ends).partition(" ")[2],
+        best=best_box(summary),
+    )
+
+
+def best_box(summary: Summary) -> tuple[tuple[int, int], ...]:
+    """Return the corner of the best cell in the map of a summary, whose cells are 10 by 10; none if it has no map."""
     if summary.layer not in summary.layers or summary.alpha not in summary.alphas:
         return ()
     row = len(summary.alphas) - 1 - summary.alphas.index(summary.alpha)

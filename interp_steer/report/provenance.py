@@ -8,6 +8,7 @@ from interp_steer.behaviors import Behavior
 from interp_steer.outcomes import Outcomes
 from interp_steer.records import ModelCard, Verdict
 from interp_steer.report.content import Facts, Headline, Sweep
+from interp_steer.report.intervals import alike, share_that_could_differ
 from interp_steer.report.phrases import capital, count, fixed, number, ranges
 from interp_steer.run import Run
 from interp_steer.vectors.vector import read_vectors
@@ -82,6 +83,13 @@ def _headline_caveats(headline: Headline) -> list[str]:
         found.append(
             f"With {count(headline.effect.n, 'prompt')} and the spread seen here, an effect smaller than about "
             f"{fixed(headline.detectable)} would usually go unnoticed (2.8 standard errors: 80 % power)."
+        )
+    same = [item for item in headline.contrasts if item.effect and item.effect.n > 1 and alike(item.effect)]
+    if same:
+        n = min(item.effect.n for item in same if item.effect)
+        found.append(
+            f"“All alike” is not “certain”: where none of {count(n, 'prompt')} differs, nothing can be resampled, yet "
+            f"up to {100 * share_that_could_differ(n):.0f} % of all such prompts may differ (Wilson's interval, 95 %)."
         )
     if headline.split == "dev":
         found.append(

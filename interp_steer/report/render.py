@@ -90,7 +90,7 @@ def render(report: Report, libraries: dict[str, str], assets: Literal["inline", 
         style=Markup(template_text("style.css")),  # noqa: S704 (our own file)
         scripts=[Markup(script) for script in (*inline, page)],  # noqa: S704 (the libraries' and our own)
         sources=[f"assets/{name}" for name in libraries] if assets == "shared" else [],
-        policy=_policy([*inline, page], shared=assets == "shared"),
+        policy=page_policy([*inline, page], shared=assets == "shared"),
         figures=figures,
         summary=dataclasses.asdict(report.summary),
     )
@@ -121,8 +121,10 @@ def page_environment() -> jinja2.Environment:
         ranged=_ranged,
         zip=zip,
         data=script_json,
+        shade=lambda value: min(4, int(5 * value)),
     )
     environment.globals.update(
+        step=lambda summary: max(5, min(14, 240 // max(1, len(summary.layers)))),
         figure_finding=figure_finding,
         figure_table=figure_table,
         grid_table=grid_table,
@@ -161,11 +163,15 @@ def _ranged(text: str) -> Markup:
         str(escape(phrases.visible(text))).replace("held-out", "held\u2011out"),
     )
     return Markup(  # noqa: S704 (escaped just now)
-        re.sub(r"(\S+ )(\[(?:[-−+\d., ]+|all alike|one prompt)\])", r'<span class="measure">\1<span class="range">\2</span></span>', kept)
+        re.sub(
+            r"(\S+ )(\[(?:[-−+\d., ]+|all alike|one prompt)\])",
+            r'<span class="measure">\1<span class="range">\2</span></span>',
+            kept,
+        )
     )
 
 
-def _policy(scripts: list[str], shared: bool) -> str:
+def page_policy(scripts: list[str], *, shared: bool = False) -> str:
     """Return a content security policy: these very scripts run, nothing else does, and nothing is fetched."""
     hashes = [f"'sha256-{b64encode(sha256(script.encode()).digest()).decode()}'" for script in scripts]
     allowed = " ".join([*hashes, *(["'self'", "file:"] if shared else [])])

@@ -58,9 +58,13 @@ def _finding(before: Sequence[float | None] | None, after: Sequence[float | None
     length, ended, looped, _, nll, _ = zip(before, after, strict=True)
     parts = [f"steered answers are {number(length[1], 0)} tokens long ({number(length[0], 0)} unsteered)"]
     if ended[0] is not None and ended[1] is not None:
-        parts.append(f"{ended[1]:.0%} end by themselves ({ended[0]:.0%})")
+        parts.append(f"{_percent(ended[1])} end by themselves ({_percent(ended[0])})")
     if looped[1]:
-        parts.append(f"{looped[1]:.0%} run in a loop ({looped[0] or 0:.0%})")
+        parts.append(f"{_percent(looped[1])} run in a loop ({_percent(looped[0] or 0.0)})")
     if nll[0] is not None and nll[1] is not None:
         parts.append(f"their mean likelihood is {fixed(nll[1])} nats per token ({fixed(nll[0])})")
     return capital(", ".join(parts))
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.0f} %"

@@ -95,7 +95,9 @@ def token_view(run: Run, layer: int | None = None) -> TokenView | None:
             f"{run.projections_path}: promoted tokens of {len(promoted)} layers, not of {len(layers)}; "
             "make it again with 'interp-steer run'"
         )
-    texts = [({**item, "tokens": item["tokens"][:_MOST]}, cosines[:, :_MOST]) for item, cosines in texts if cosines.size]
+    texts = [
+        ({**item, "tokens": item["tokens"][:_MOST]}, cosines[:, :_MOST]) for item, cosines in texts if cosines.size
+    ]
     if not texts:
         return None
     shown = layers.index(layer) if layer in layers else len(layers) // 2
@@ -148,7 +150,10 @@ def _text(item: dict[str, Any], cosines: np.ndarray, shown: int, layer: int) -> 
 
 
 def _promoted(item: dict[str, Any]) -> Promoted:
-    up, down = (tuple((visible(str(token)), float(value)) for token, value in item[side]) for side in ("up", "down"))
+    up, down = (
+        tuple((visible(str(token)) if str(token).strip() else "␣", float(value)) for token, value in item[side])
+        for side in ("up", "down")
+    )
     return Promoted(up=up, down=down)
 
 

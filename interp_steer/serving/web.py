@@ -150,7 +150,12 @@ def make_app(batch: LiveBatch, catalog: Catalog, *, max_tokens: int = 512, api_k
         catalog: What can be steered.
         max_tokens: Longest completion, also of requests that do not say.
         api_key: What clients must show; without, only those that name this machine as ``localhost`` are answered.
+
+    Raises:
+        ServingError: If the key cannot be sent.
     """
+    if api_key is not None and not api_key.isascii():
+        raise ServingError("the API key travels in a header; use ASCII characters only")
     api = Api(batch, catalog, max_tokens=max_tokens)
     return Starlette(
         routes=[

@@ -16,6 +16,7 @@ from analyses.gram import (
     snr,
     snr_writeup,
     weighted_consistency,
+    weighted_consistency_error,
 )
 from interp_steer.errors import AnalysisError
 
@@ -24,6 +25,7 @@ EVERY = [
     consistency_error,
     shared_energy,
     weighted_consistency,
+    weighted_consistency_error,
     reliability,
     noise_variance,
     snr,
@@ -51,6 +53,15 @@ def test_jackknife_error_agrees_with_recomputing_without_each_pair(differences):
     without = np.array([consistency(of(np.delete(differences, i, axis=0))).value for i in range(12)])
     expected = np.sqrt(11 / 12 * ((without - without.mean()) ** 2).sum())
     assert consistency_error(of(differences)).value == pytest.approx(expected, rel=1e-10)
+
+
+def test_error_of_the_weighted_consistency_agrees_with_recomputing_without_each_pair(differences):
+    differences[3] = 0  # a degenerate pair has no energy but counts
+    without = np.array([weighted_consistency(of(np.delete(differences, i, axis=0))).value for i in range(12)])
+    expected = np.sqrt(11 / 12 * ((without - without.mean()) ** 2).sum())
+    assert weighted_consistency_error(of(differences)).value == pytest.approx(expected, rel=1e-10)
+    assert weighted_consistency_error(of(differences[:2])).value is None
+    assert weighted_consistency_error(of(np.array([[1.0, 0], [0, 0], [0, 0]]))).value is None
 
 
 def test_shared_energy_is_the_mean_product_of_two_different_pairs(differences):

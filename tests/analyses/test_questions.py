@@ -11,6 +11,7 @@ from analyses.adjacent_similarity import adjacent_similarity, attention_effect
 from analyses.explained_variance import explained_variance
 from analyses.gram import gram
 from analyses.magnitude import magnitude
+from analyses.pair_plan import pair_plan
 from analyses.pair_quality import length_correlation, norm_outliers, pair_quality
 from analyses.probe_accuracy import probe_accuracy
 from analyses.spectrum import isotropic_null
@@ -20,7 +21,7 @@ from interp_steer.pairs import pairs_sha256
 from interp_steer.records import Cell, from_json, to_json
 from interp_steer.run import Run
 
-QUESTIONS = [magnitude, explained_variance, probe_accuracy, pair_quality, adjacent_similarity]
+QUESTIONS = [magnitude, explained_variance, probe_accuracy, pair_quality, pair_plan, adjacent_similarity]
 HYBRID = ("linear_attention", "linear_attention", "linear_attention", "full_attention")
 
 

@@ -4,7 +4,14 @@ import numpy as np
 import pytest
 
 from analyses.gram import Gram, consistency, gram
-from analyses.resampling import influence, leave_one_out, sign_flip_p, sign_flips, stability
+from analyses.resampling import (
+    influence,
+    leave_one_out,
+    leave_one_out_margins,
+    sign_flip_p,
+    sign_flips,
+    stability,
+)
 
 
 def of(differences) -> Gram:
@@ -149,3 +156,11 @@ def test_consistency_is_biased_by_bootstrapping_pairs(differences):
     resampled = [consistency(of(differences[rng.integers(0, 12, 12)])).value for _ in range(300)]
     c = consistency(of(differences)).value
     assert np.mean(resampled) - c == pytest.approx((1 - c) / 12, abs=0.01)
+
+
+def test_margins_agree_with_projecting_on_the_sum_of_the_others(differences):
+    sums = [np.delete(differences, i, axis=0).sum(axis=0) for i in range(12)]
+    expected = [row @ rest / np.linalg.norm(rest) for row, rest in zip(differences, sums, strict=True)]
+    assert leave_one_out_margins(of(differences)) == pytest.approx(np.array(expected), abs=1e-10)
+    cancelled = leave_one_out_margins(of([[1.0, 0], [2.0, 1.0], [-1.0, 0]]))
+    assert np.isnan(cancelled).tolist() == [False, True, False]

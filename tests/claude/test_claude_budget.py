@@ -82,13 +82,14 @@ def test_a_limit_that_suffices_is_not_in_the_way(claude, questions, one_reply_ea
 def test_what_a_batch_did_not_take_buys_another(claude, claude_server, questions):
     # The answers are a tenth of what they may be, so that the money is good for many times as many.
     claude_server.answer = lambda _: {"score": 3, "reason": 400 * "x"}
-    client, replies = claude(batches=True, max_cost=0.02), []
+    client, replies = claude(batches=True, max_cost=0.1), []
     with pytest.raises(CostLimitError):
-        replies.extend(client.answers(questions(200, max_tokens=1000, system="")))
+        replies.extend(client.answers(questions(600, max_tokens=1000, system="")))
     sizes = [len(batch.requests) for batch in claude_server.batches.values()]
     assert len(sizes) > 2
     assert sum(sizes) == len(replies) > 3 * sizes[0]
-    assert 0.01 < client.spent.dollars <= 0.02
+    assert min(sizes) > 2  # the last tenth of the limit buys no batches of one or two
+    assert 0.05 < client.spent.dollars <= 0.1
 
 
 @pytest.mark.parametrize("kind", ["reset", "garbage"])

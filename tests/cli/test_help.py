@@ -8,6 +8,8 @@ COMMANDS = [
     "run",
     "pairs list",
     "pairs check",
+    "pairs import",
+    "pairs plan",
     "extract",
     "fit",
     "steer",

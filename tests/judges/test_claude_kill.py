@@ -4,6 +4,7 @@ import subprocess
 import sys
 import time
 
+import pytest
 from judging import rows
 
 from interp_steer.judges.claude_spec import ClaudeSpec
@@ -49,14 +50,15 @@ def test_between_two_answers(make_run, honest_server):
     assert twice <= CONCURRENCY  # those under way when it was killed
 
 
-def test_while_a_batch_is_waited_for(make_run, honest_server):
+@pytest.mark.parametrize("batches", [True, False])
+def test_while_a_batch_is_waited_for(batches, make_run, honest_server):
     run = make_run(rows(n_prompts=20))
     honest_server.looks = None  # it does not end
     killed(run, "batches", lambda: honest_server.calls["look"] > 0)
     assert lines(run) == 0
-    assert len(list(run.judging_path.glob("batches-*.json"))) == 1
+    assert len(list(run.judging_path.glob("judge-batches-*.json"))) == 1
     honest_server.looks = 3
-    summary = judge(run, "claude", ClaudeSpec(batches=True))
+    summary = judge(run, "claude", ClaudeSpec(batches=batches))
     assert summary.scored == len(run.verdicts()) == 100
     assert honest_server.calls["batch"] == 1
     assert max(honest_server.asked.values()) == 1

@@ -10,7 +10,7 @@ from interp_steer.judges.gate import check_gate
 from interp_steer.judges.scorers import SCORERS, score_behavior
 from interp_steer.pairs import list_behaviors, read_behavior
 
-OPTIONS = {"mentions": {"entity": ["bridge"], "field": ["fog", "gate"]}}
+OPTIONS = {"mentions": {"entity": ["bridge"], "field": ["fog", "gate"]}, "lexicon": {"weights": {"fog": 2.5, "!": -1}}}
 SPECS = [ScorerSpec(name=name, options=OPTIONS.get(name, {})) for name in SCORERS]
 
 

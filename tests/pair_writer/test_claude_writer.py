@@ -9,6 +9,7 @@ from claude_server import Fault, seeded
 
 from interp_steer.errors import JudgeError
 from interp_steer.pair_checks import check_behavior
+from interp_steer.pair_writer.briefs import PER_TOPIC
 from interp_steer.pair_writer.claude_writer import ROUNDS
 from interp_steer.pair_writer.generate import ByClaude, generate
 from interp_steer.pairs import read_behavior, read_pairs
@@ -38,9 +39,9 @@ def test_a_new_behavior_is_made_whole(opus, write, tmp_path, lines):
     assert "claude-opus-4-6" in behavior.notes
     assert behavior.scorer.name == "lexicon"
     assert written.held_out == {"dev": (12, 12), "test": (24, 24)}
-    assert {line["topic"] for line in lines(folder / "train.jsonl")} > {"topic"} - {"topic"}
+    assert len({line["topic"] for line in lines(folder / "train.jsonl")}) == 24
     assert [issue for issue in check_behavior(folder) if issue.severity == "error"] == []
-    assert sorted(path.name for path in folder.iterdir()) == [
+    assert sorted(path.name for path in folder.iterdir() if not path.name.startswith(".")) == [
         "behavior.toml",
         "dev.jsonl",
         "replies.jsonl",
@@ -161,7 +162,7 @@ def test_what_was_answered_is_never_asked_again(opus, write, tmp_path):
 def test_faults_on_the_way_cost_nothing_but_another_call(opus, write, tmp_path, batches):
     passing = [Fault(kind="status", status=status) for status in (429, 500, 529)]
     broken = [Fault(kind="reset"), Fault(kind="cut"), Fault(kind="expired"), Fault(kind="missing")]
-    first, second = seeded(0, 0.2, passing, ("messages", "batch")), seeded(1, 0.1, broken, ("item", "results"))
+    first, second = seeded(0, 0.2, passing, ("messages", "batch")), seeded(1, 0.1, broken, ("item",))
     lost = seeded(2, 0.1, broken[:2], ("messages",))
     opus.looks = 0
     opus.faults = lambda *asked: first(*asked) or second(*asked) or lost(*asked)
@@ -192,12 +193,15 @@ def test_a_service_that_fails_leaves_what_was_accepted(opus, write, tmp_path, li
 
 
 def test_a_behavior_that_cannot_be_written_ends_after_a_number_of_rounds(opus, write):
-    opus.answer.spoil = lambda kind, _told, answer: {**answer, "behavior": 5} if kind == "judge" else answer
+    changes = {"judge": {"behavior": 5}, "topics": {"topics": ["cooking", "travel"]}}
+    opus.answer.spoil = lambda kind, _told, answer: {**answer, **changes.get(kind, {})}
     written = write(n=2)
     assert written.pairs == 0
     assert f"{ROUNDS} rounds" in written.stopped
     assert set(written.rejected) == {"off_behavior"}
-    assert Counter(opus.answer.asked)["prompts"] == 24 * ROUNDS
+    asked = Counter(opus.answer.asked)
+    assert (asked["topics"], asked["prompts"]) == (1, 2 * ROUNDS)
+    assert sum(written.rejected.values()) == 2 * ROUNDS * PER_TOPIC["train"]
 
 
 @pytest.mark.usefixtures("opus")

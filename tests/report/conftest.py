@@ -1,7 +1,9 @@
 """A run directory made of numbers: 30 layers x 3 alphas, planted at layer 14, and one hostile completion."""
 
 import math
+import os
 import random
+import shutil
 import zlib
 from pathlib import Path
 
@@ -253,6 +255,10 @@ def _projections() -> dict[str, object]:
             for title, group, side, joined in texts
             for tokens in [joined.split("|")]
         ],
+        "promoted": [
+            {"up": [[" sorry", layer + 0.5], ["</script>", 2.0]], "down": [[" Sure", -3.25], ["\n", -1.0]]}
+            for layer in (7, 14, 21)
+        ],
     }
 
 
@@ -335,3 +341,53 @@ def conditions() -> dict[str, Cell]:
         "best": Cell(control="steered", layer=PLANTED, alpha=0.3),
         "random": Cell(control="random", layer=PLANTED, alpha=0.3),
     }
+
+
+def _chromium():
+    names = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+    return os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, names)), None)
+
+
+@pytest.fixture(scope="session")
+def browser():
+    """One headless Chromium for every test; skips where none is installed."""
+    path = _chromium()
+    if path is None:
+        pytest.skip("no Chromium here: install it ('apt-get install chromium') or name it in CHROMIUM")
+    from playwright.sync_api import sync_playwright
+
+    flags = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--disable-background-networking", "--disable-sync"]
+    with sync_playwright() as playwright:
+        launched = playwright.chromium.launch(executable_path=path, args=flags)
+        yield launched
+        launched.close()
+
+
+@pytest.fixture
+def asked():
+    """Addresses that the pages of a test asked for."""
+    return []
+
+
+@pytest.fixture
+def open_page(browser, asked):
+    """Function that opens a file with the network off; errors on the console fail the test at its end."""
+    contexts, errors = [], []
+
+    def call(path, *, scheme="light", width=1280, ready=True):
+        context = browser.new_context(viewport={"width": width, "height": 900}, color_scheme=scheme, offline=True)
+        contexts.append(context)
+        page = context.new_page()
+        page.set_default_timeout(20_000)
+        page.on("console", lambda message: errors.append(message.text) if message.type == "error" else None)
+        page.on("pageerror", lambda error: errors.append(str(error)))
+        page.on("request", lambda request: asked.append(request.url))
+        page.goto(path.as_uri())
+        if ready:
+            page.wait_for_selector("html[data-ready]")
+        return page
+
+    yield call
+    for context in contexts:
+        context.close()
+    assert errors == []

@@ -9,8 +9,9 @@ from interp_steer.files import append_records, write_json
 from interp_steer.findings import Figure, Series
 from interp_steer.outcomes import read_outcomes
 from interp_steer.records import from_json, to_json
-from interp_steer.report.build import build_report, figure_table
+from interp_steer.report.build import build_report
 from interp_steer.report.summary import Summary
+from interp_steer.report.tables import figure_table, grid_table
 from interp_steer.run import Run
 
 
@@ -97,7 +98,7 @@ def test_no_effect_is_called_no_effect(finished_run, tmp_path):
     headline = build_report(flat).headline
     assert not headline.steers
     assert headline.claim.startswith("No cell steers refusal on smollm2-135m here: the best of 3 cells")
-    assert "0.00 [0.00, 0.00]" in headline.claim
+    assert "0.00 [all alike]" in headline.claim
 
 
 def test_an_effect_that_a_random_direction_has_too_does_not_count(finished_run, tmp_path):
@@ -201,6 +202,11 @@ def test_the_grid_holds_the_outcome_of_every_cell(finished_run, report, conditio
     assert grid.values[a][l] == outcomes.outcome("dev", conditions["best"]).coherence
     assert grid.keys[a][l] == conditions["best"].key
     assert grid.n[a][l] == 12
+    assert grid.low[a][l] < grid.values[a][l] < grid.high[a][l]
+    table = grid_table(report.sweep.grids)
+    row = next(row for row in table.rows if row[:2] == (14, 0.3))
+    assert row[table.columns.index("coherence")] == pytest.approx(grid.values[a][l])
+    assert (len(table.rows), row[-1]) == (90, 12)
 
 
 def test_every_generation_is_there_once(finished_run, report):
@@ -222,6 +228,40 @@ def test_the_strength_curve_starts_unsteered_and_ends_at_the_largest_alpha(finis
     assert behavior.y[2] == pytest.approx(outcomes.outcome("dev", conditions["best"]).behavior)
     assert all(low <= y <= high for low, y, high in zip(behavior.low, behavior.y, behavior.high, strict=True))
     assert (random.role, random.y[1]) == ("reference", None)
+
+
+def test_the_scope_is_part_of_the_claim_where_it_is_not_the_default(finished_run, report, tmp_path):
+    made = copy(finished_run, tmp_path / "all")
+    made.update_manifest(sweep={**finished_run.manifest()["sweep"], "scope": "all"})
+    assert build_report(made).headline.claim.startswith("Layer 14 at alpha 0.3, steering every token, raises refusal")
+    assert report.headline.claim.startswith("Layer 14 at alpha 0.3 raises refusal")
+    assert report.headline.scope == "the answer, from the last token of the prompt on"
+
+
+def test_what_was_stopped_says_so(finished_run, report):
+    written = {generation.key: generation for generation in finished_run.generations()}
+    shown = {
+        f"{sample.prompt_id}/{cell.cell.key}/0": sample.finish
+        for cell in report.sweep.cells
+        for _, samples in cell.splits
+        for sample in samples
+    }
+    assert set(shown.values()) == {"", "cut off at 40 tokens"}
+    assert all((written[key].finish == "length") is bool(said) for key, said in shown.items())
+
+
+def test_side_effects_are_means_over_the_headline_prompts(finished_run, report, conditions):
+    table = report.side_effects.table
+    rows = {row[0]: dict(zip(table.columns, row, strict=True)) for row in table.rows}
+    judged = read_outcomes(finished_run).judged("test", conditions["best"])
+    steered = rows["Layer 14 at alpha 0.3"]
+    assert steered["tokens"] == pytest.approx(np.mean([item.generation.n_tokens for item in judged]), abs=1e-4)
+    assert steered["ended by itself"] == pytest.approx(
+        np.mean([item.generation.finish == "eos" for item in judged]), abs=1e-4
+    )
+    nlls = [item.generation.nll for item in judged if item.generation.nll is not None]
+    assert steered["nats per token"] == pytest.approx(np.mean(nlls), abs=1e-4)
+    assert "follows the prompt" not in table.columns  # this judge does not say
 
 
 def test_analyses_come_in_order_and_strangers_last(report):
@@ -259,5 +299,5 @@ def test_a_figure_has_its_numbers_in_a_table():
         series=(Series(name="a", y=(0.5, None), low=(0.4, None), high=(0.6, None)), Series(name="b", y=(1, 2))),
     )
     table = figure_table(figure)
-    assert table.columns == ("layer", "a", "a: low", "high", "b")
+    assert table.columns == ("layer", "a", "a: low", "a: high", "b")
     assert table.rows == ((0, 0.5, 0.4, 0.6, 1), (1, None, None, None, 2))

@@ -28,13 +28,19 @@ def test_the_index_repeats_the_summary_of_the_report(folder):
     assert (summary.layer, summary.alpha, summary.split, summary.date) == (14, 0.3, "test", "2026-11-22")
     assert summary.steers
     text = write_index(folder).read_text(encoding="utf-8")
-    assert f"{summary.effect:.2f} [{summary.low:.2f}, {summary.high:.2f}] on {summary.n} held-out prompts" in text
+    assert f'<b>{summary.effect:.2f}</b> <span class="range">[{summary.low:.2f}, {summary.high:.2f}]</span>' in text
+    assert f"{summary.n} held-out prompts" in text
 
 
 def test_the_map_has_a_square_per_scored_cell_and_one_outline(folder):
     text = write_index(folder).read_text(encoding="utf-8")
     assert text.count("<rect") == 30 * 3 + 1
     assert '<rect class="best" x="140" y="10"' in text  # layer 14 across, the middle one of three alphas
+
+
+def test_reports_in_folders_are_found(folder, report):
+    write_text(folder / "deep er" / "down" / "one.html", render(report, {}, "shared"))
+    assert 'href="deep%20er/down/one.html"' in write_index(folder).read_text(encoding="utf-8")
 
 
 def test_the_index_ignores_its_own_last_edition(folder):

@@ -1,15 +1,19 @@
+import gzip
 import hashlib
 import json
 import re
 import subprocess
 import sys
-from base64 import b64encode
+from base64 import b64decode, b64encode
+from dataclasses import replace
 from html.parser import HTMLParser
 
 import pytest
 from plotly.offline import get_plotlyjs
 
-from interp_steer.report.render import page_environment, render, script_json, whiskers, write_report
+from interp_steer.report.drawings import whiskers
+from interp_steer.report.packing import packed
+from interp_steer.report.render import page_environment, render, script_json, write_report
 from interp_steer.report.tokens import circuitsvis_bundle
 
 LIMIT = 8_000_000  # bytes
@@ -43,6 +47,9 @@ class Page(HTMLParser):
 
     def handle_endtag(self, tag):  # noqa: ARG002
         self._script = None
+
+    def packed(self):
+        return json.loads(gzip.decompress(b64decode(self.scripts["packed"])))
 
     def data(self, name):
         def refuse(constant):
@@ -81,17 +88,54 @@ def test_every_link_of_the_contents_leads_somewhere(page):
 def test_hostile_text_stays_text(page, hostile):
     assert "img" not in page.tags
     assert page.handlers == []
-    rows = page.data("generations")["cells"]["steered@14:+0.3"]["splits"]["test"]
+    rows = page.packed()["generations"]["cells"]["steered@14:+0.3"]["splits"]["test"]
     shown = next(text for prompt, text, *_ in rows if prompt == "test-3")
     assert shown == hostile.replace("\x1b", "⟨U+001B⟩").replace("\u202e", "⟨U+202E⟩").replace("\u202c", "⟨U+202C⟩")
     assert page.tags[-1] == "script"  # nothing was opened behind the last of our own scripts
 
 
 def test_data_cannot_end_its_element(page):
-    assert all("<" not in page.scripts[name] for name in ("summary", "figures", "generations", "projections"))
+    assert all("<" not in page.scripts[name] for name in ("summary", "figures", "packed"))
     assert script_json({"a": "</script><!--"}) == '{"a":"\\u003c/script>\\u003c!--"}'
     with pytest.raises(ValueError, match="JSON compliant"):
         script_json(float("nan"))
+
+
+def test_every_table_that_can_be_downloaded_has_all_its_digits(written, page, report):
+    tables = page.packed()["tables"]
+    wanted = re.findall(r'data-csv="([^"]+)"', written.read_text(encoding="utf-8").split("<script")[0])
+    assert sorted(wanted) == sorted(tables)
+    assert tables["figure-depth"]["rows"][14][1] == report.sweep.depth.series[0].y[14]
+    assert {"maps", "by-layer", "promoted", "side-effects"} <= set(wanted)
+
+
+def test_a_completion_of_100_000_characters_is_kept_and_folded(report):
+    def longer(sample):
+        return replace(sample, text="word " * 20_000)
+
+    cells = tuple(
+        replace(cell, splits=tuple((split, tuple(map(longer, samples))) for split, samples in cell.splits))
+        for cell in report.sweep.cells[:3]
+    )
+    examples = tuple(
+        replace(example, samples=tuple(map(longer, example.samples))) for example in report.headline.examples
+    )
+    changed = replace(
+        report, sweep=replace(report.sweep, cells=cells), headline=replace(report.headline, examples=examples)
+    )
+    text = render(changed, {}, "shared")
+    assert "98,500 more characters" in text
+    data = json.loads(gzip.decompress(b64decode(packed(changed, {}, LIMIT))))
+    rows = [row for cell in data["generations"]["cells"].values() for split in cell["splits"].values() for row in split]
+    assert {len(row[1]) for row in rows} == {100_000}
+
+
+def test_texts_are_shortened_and_say_so_where_the_page_would_grow_too_large(report):
+    whole = packed(report, {}, LIMIT)
+    fitted = packed(report, {}, int(0.8 * len(whole)))
+    assert len(fitted) < len(whole)
+    texts = json.loads(gzip.decompress(b64decode(fitted)))["generations"]["cells"]["steered@14:+0.3"]["splits"]["test"]
+    assert any(row[1].endswith("more characters are in generations.jsonl)") for row in texts)
 
 
 def test_only_the_scripts_that_were_written_may_run(page):
@@ -109,7 +153,7 @@ def test_every_plot_has_its_figure_and_every_figure_its_plot(written, page):
 
 
 def test_every_cell_of_the_maps_has_its_completions(page):
-    generations = page.data("generations")
+    generations = page.packed()["generations"]
     assert all(key in generations["cells"] for row in generations["keys"] for key in row)
     assert generations["best"] == "steered@14:+0.3"
     assert all(
@@ -154,7 +198,7 @@ def test_a_bare_run_has_a_page_too(bare_run):
     path = write_report(bare_run)
     page = Page(path)
     assert path == bare_run.report_path
-    assert page.data("generations") is page.data("projections") is None
+    assert page.packed()["generations"] is page.packed()["projections"] is None
     assert page.data("figures") == {}
     assert "interp-steer sweep" in path.read_text(encoding="utf-8")
 

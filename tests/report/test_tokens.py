@@ -1,3 +1,4 @@
+import json
 from html.parser import HTMLParser
 
 import numpy as np
@@ -82,6 +83,18 @@ def test_one_color_scale_serves_every_layer(bare_run):
 def test_cosines_that_do_not_fit_the_tokens_are_refused(bare_run, cosines):
     write(bare_run, cosines)
     with pytest.raises(RunError, match=r"projections\.json"):
+        token_view(bare_run)
+
+
+def test_promoted_tokens_are_shown_as_text_and_belong_to_a_layer(bare_run):
+    write(bare_run, [[0.0, 0.0, 0.0], [0.1, 0.5, -0.3]])
+    data = json.loads(bare_run.projections_path.read_text())
+    promoted = [{"up": [[" a\x1b", 2.5]], "down": [["\n", -1.0]]}, {"up": [["b", 1.0]], "down": [["c", -2.0]]}]
+    write_json(bare_run.projections_path, {**data, "promoted": promoted})
+    view = token_view(bare_run)
+    assert (view.promoted[0].up, view.promoted[0].down) == (((" a⟨U+001B⟩", 2.5),), (("␣", -1.0),))
+    write_json(bare_run.projections_path, {**data, "promoted": promoted[:1]})
+    with pytest.raises(RunError, match="promoted tokens of 1 layers, not of 2"):
         token_view(bare_run)
 
 

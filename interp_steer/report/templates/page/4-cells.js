@@ -65,9 +65,11 @@ function cells(generations) {
     const columns = make("div", "columns");
     const pieces = wordsOf(row[TEXT]);
     const before = base && wordsOf(base[TEXT]);
-    const shared = (base && $("mark").checked && commonWords(before, pieces)) || [null, null];
+    const common = base && $("mark").checked ? commonWords(before, pieces) : null;
+    const shared = common && common[0].size ? common : [null, null];
+    const apart = common && !common[0].size && row[TEXT] && base[TEXT];
     if (base) columns.append(answer("Unsteered", base, before, shared[0], false));
-    columns.append(answer(name, row, pieces, shared[1], true));
+    columns.append(answer(apart ? `${name} · no wording in common` : name, row, pieces, shared[1], true));
     item.append(prompt, columns);
     return item;
   }

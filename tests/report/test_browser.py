@@ -1,0 +1,197 @@
+"""The page in a real browser: headless Chromium, opened from disk, the network off."""
+
+import csv
+import io
+import re
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+
+from interp_steer.files import write_text
+from interp_steer.report.compare import write_comparison
+from interp_steer.report.index import write_index
+from interp_steer.report.render import render, write_report
+
+# A function, since the page's own policy forbids the evaluation of strings.
+DRAWN = "() => [...document.querySelectorAll('[data-figure]')].every(plot => plot.querySelector('svg'))"
+BEST = "Layer 14 at alpha 0.3: what it wrote"
+
+
+@pytest.fixture(scope="module")
+def written(finished_run, report, tmp_path_factory):
+    """The report, inline; an index over it; and a comparison of the run with itself."""
+    folder = tmp_path_factory.mktemp("pages")
+    write_report(finished_run, folder / "refusal.html")
+    write_text(folder / "deeper" / "same.html", render(report, {}, "shared"))
+    write_comparison(finished_run, finished_run, folder / "both" / "comparison.html")
+    write_index(folder)
+    return folder
+
+
+@pytest.fixture
+def page(open_page, written):
+    return open_page(written / "refusal.html")
+
+
+def violations(page):
+    """What axe-core finds, once everything on the page is drawn."""
+    return [
+        (found["id"], [node["target"] for node in found["nodes"]]) for found in Axe().run(page).response["violations"]
+    ]
+
+
+def cell_center(page, score, layer, alpha):
+    """Where a cell of a map is on the screen: the third alpha of three is the top row."""
+    plot = page.locator(f"[data-grid={score}]")
+    plot.locator(".nsewdrag").wait_for(state="attached")
+    plot.scroll_into_view_if_needed()
+    box = plot.locator(".nsewdrag").bounding_box()
+    return box["x"] + box["width"] * (layer + 0.5) / 30, box["y"] + box["height"] * (2.5 - alpha) / 3
+
+
+def test_the_page_asks_for_nothing_and_has_no_errors(page, asked):
+    assert page.title() == "refusal · smollm2-135m · interp-steer"
+    assert page.locator("h1").inner_text().startswith("Layer\u00a014 at alpha\u00a00.3 raises refusal by")
+    assert [url for url in asked if not url.startswith(("file:", "data:", "blob:"))] == []
+
+
+def test_every_figure_gets_drawn(page):
+    page.wait_for_function(DRAWN)
+    assert page.locator("[data-figure]").count() == 10
+    page.wait_for_function("() => [...document.querySelectorAll('.colored')].every(text => text.innerText.length > 10)")
+
+
+def test_a_click_on_a_cell_shows_what_it_wrote_beside_the_baseline(page, finished_run):
+    page.mouse.click(*cell_center(page, "behavior", layer=9, alpha=2))
+    assert page.locator("#texts-heading").inner_text() == "Layer 9 at alpha 0.45: what it wrote"
+    said = page.locator("#completions details[open] > summary").inner_text()
+    split, prompt = ("test", "test-1") if said.startswith("Held-out") else ("dev", "dev-1")
+    texts = {
+        generation.cell.key: generation.text
+        for generation in finished_run.generations()
+        if (generation.split, generation.prompt_id) == (split, prompt)
+    }
+    first = page.locator("#completions article").first
+    shown = [box.inner_text() for box in first.locator(".answer .text").all()]
+    assert shown == [texts["unsteered"], texts["steered@9:+0.45"]]
+    assert re.search(r"behavior \d\.\d\d · coherence \d\.\d\d", first.locator(".scores").last.inner_text())
+
+
+def test_the_map_says_its_interval_when_pointed_at(page):
+    page.mouse.move(*cell_center(page, "combined", layer=14, alpha=1))
+    page.locator(".hoverlayer .hovertext").first.wait_for()
+    said = page.locator(".hoverlayer").first.text_content()
+    assert re.search(r"layer 14, alpha 0\.3combined .*0\.\d\d.* \[0\.\d\d, (0|1)\.\d\d\]n = 12", said), said
+
+
+def test_the_maps_work_with_the_keyboard_alone(page):
+    plot = page.locator("[data-grid=combined]")
+    plot.locator(".nsewdrag").wait_for(state="attached")
+    page.locator(".skip").focus()
+    for _ in range(60):
+        page.keyboard.press("Tab")
+        if page.evaluate("document.activeElement.dataset.grid") == "combined":
+            break
+    page.keyboard.press("ArrowLeft")
+    page.keyboard.press("ArrowUp")
+    assert page.locator("#map-said").inner_text().startswith("layer 13, alpha 0.45, combined")
+    page.keyboard.press("Enter")
+    assert page.locator("#texts-heading").inner_text() == "Layer 13 at alpha 0.45: what it wrote"
+    assert page.evaluate("document.activeElement.id") == "texts-heading"
+
+
+def test_the_rest_of_the_completions_is_one_press_away(page):
+    page.locator("#texts-heading", has_text=BEST).wait_for()
+    shown = page.locator("#completions details[open] article")
+    assert shown.count() == 4
+    page.get_by_role("button", name="Show the other 20").click()
+    assert shown.count() == 24
+
+
+def test_words_that_two_texts_do_not_share_are_marked(page):
+    page.locator("#cell").select_option("steered@14:+0.3")
+    items = [item for item in page.locator("#completions article").all() if item.locator("mark").count()]
+    page.get_by_role("button", name="Show the other 20").click()
+    items = [item for item in page.locator("#completions article").all() if item.locator("mark").count()]
+    for item in items:  # what is left of both texts without the marks is the same, in the same order
+        rest = item.locator(".text").evaluate_all(
+            """texts => texts.map(text => {
+                const copy = text.cloneNode(true);
+                copy.querySelectorAll("mark").forEach(mark => mark.replaceWith(" "));
+                return copy.textContent.split(/\\s+/).filter(Boolean).join(" ");
+            })"""
+        )
+        assert rest[0] == rest[1] != ""
+    alike = page.locator("#completions article", has_text="no wording in common")
+    assert items or alike.count()
+    page.get_by_label("Mark words that differ").uncheck()
+    assert page.locator("#completions mark").count() == 0
+
+
+def test_a_figure_comes_down_as_csv_with_every_digit(page, report):
+    figure = page.locator("#figure-depth")
+    figure.locator("summary").click()
+    with page.expect_download() as caught:
+        figure.get_by_role("button", name="Download as CSV").click()
+    rows = list(csv.reader(io.StringIO(caught.value.path().read_text(encoding="utf-8-sig"))))
+    assert rows[0][:4] == ["layer", "behavior", "behavior: low", "behavior: high"]
+    assert len(rows) == 31
+    assert float(rows[15][1]) == report.sweep.depth.series[0].y[14]
+
+
+def test_hostile_text_is_shown_as_text(page, hostile):
+    page.get_by_role("button", name="Show the other 20").click()
+    text = page.locator("#completions .answer.steered .text", has_text="onerror").first
+    shown = text.text_content()
+    assert shown == hostile.replace("\x1b", "⟨U+001B⟩").replace("\u202e", "⟨U+202E⟩").replace("\u202c", "⟨U+202C⟩")
+    assert page.locator("img").count() == 0
+    assert page.evaluate("getComputedStyle(document.querySelector('#completions .text')).unicodeBidi") == "isolate"
+
+
+def test_the_slider_moves_tokens_and_numbers_together(page):
+    page.locator("#tokens").scroll_into_view_if_needed()
+    slider = page.get_by_label("Layer", exact=False).and_(page.locator("input[type=range]"))
+    slider.focus()
+    number = page.locator("[data-cosines='0'] td:last-child").first
+    before = number.text_content()
+    page.keyboard.press("ArrowRight")
+    assert page.locator("#layer-value").inner_text() == "21"
+    assert page.locator("[data-promoted=up] li").first.inner_text().startswith("sorry 21")
+    assert number.text_content() != before
+
+
+@pytest.mark.parametrize(("scheme", "width"), [("light", 1280), ("dark", 1280), ("light", 390)])
+def test_nobody_is_shut_out(open_page, written, scheme, width):
+    """Contrast, labels, landmarks, roles; and nothing wider than the screen."""
+    page = open_page(written / "refusal.html", scheme=scheme, width=width)
+    page.wait_for_function(DRAWN)
+    assert violations(page) == []
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+
+
+@pytest.mark.parametrize("name", ["index.html", "both/comparison.html"])
+def test_the_other_pages_shut_nobody_out_either(open_page, written, name):
+    page = open_page(written / name, ready=False)
+    assert violations(page) == []
+    assert page.evaluate("document.documentElement.scrollWidth") <= 1280
+
+
+def test_the_index_sorts_by_what_one_presses(open_page, written, bare_run):
+    write_report(bare_run, written / "bare.html", assets="shared")
+    write_index(written)
+    page = open_page(written / "index.html", ready=False)
+    links = page.locator("tbody a")
+    assert {link.get_attribute("href") for link in links.all()} == {"refusal.html", "deeper/same.html", "bare.html"}
+    page.get_by_role("button", name="Effect").click()
+    assert links.last.get_attribute("href") == "bare.html"
+    assert page.locator("[aria-sort=descending]").inner_text().startswith("Effect")
+    page.get_by_role("button", name="Effect").click()
+    assert links.first.get_attribute("href") == "bare.html"
+
+
+def test_print_has_every_figure(open_page, written):
+    page = open_page(written / "refusal.html")
+    page.emulate_media(media="print")
+    page.evaluate("dispatchEvent(new Event('beforeprint'))")
+    assert page.evaluate("[...document.querySelectorAll('[data-figure]')].every(plot => plot.querySelector('svg'))")
+    assert not page.locator(".contents").is_visible()

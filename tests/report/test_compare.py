@@ -1,0 +1,79 @@
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from interp_steer.files import append_records, write_json
+from interp_steer.outcomes import UNSTEERED, read_outcomes
+from interp_steer.report.compare import compare, write_comparison
+from interp_steer.run import Run
+
+
+@pytest.fixture(scope="module")
+def weaker(finished_run, tmp_path_factory):
+    """The same run on another model, on which steered completions show half as much of the behavior."""
+    run = Run(tmp_path_factory.mktemp("weaker") / "refusal-other")
+    manifest = finished_run.manifest()
+    write_json(run.manifest_path, {**manifest, "model": {**manifest["model"], "name": "other <model>"}})
+    kept = [generation for generation in finished_run.generations() if generation.cell.layer in (None, 13, 14)]
+    keys = {generation.key for generation in kept}
+    append_records(run.generations_path, kept)
+    append_records(
+        run.verdicts_path,
+        [
+            replace(verdict, behavior=verdict.behavior / 2)
+            if "/steered@" in verdict.generation and verdict.behavior
+            else verdict
+            for verdict in finished_run.verdicts()
+            if verdict.generation in keys
+        ],
+    )
+    return run
+
+
+def test_the_difference_is_paired_over_the_prompts_both_answered(finished_run, weaker):
+    found = compare(finished_run, weaker)
+    changes = []
+    for report, run in zip(found.reports, (finished_run, weaker), strict=True):
+        outcomes = read_outcomes(run)
+        ours = outcomes.scores("test", report.headline.cell, "behavior")
+        base = outcomes.scores("test", UNSTEERED, "behavior")
+        changes.append({p: ours[p] - base[p] for p in ours if ours[p] is not None and base[p] is not None})
+    both = changes[0].keys() & changes[1].keys()
+    mean = np.mean([changes[0][p] - changes[1][p] for p in both])
+    assert mean > 0.2
+    assert f"Steering moves smollm2-135m by {mean:.2f} [" in found.finding
+    assert f"more than other <model> on the {len(both)} prompts both answered" in found.finding
+    assert compare(weaker, finished_run).finding.startswith(f"Steering moves other <model> by {mean:.2f} [")
+    assert " less than smollm2-135m" in compare(weaker, finished_run).finding
+
+
+def test_every_quantity_stands_in_both_columns(finished_run, weaker):
+    rows = {name: (first, second) for name, first, second in compare(finished_run, weaker).rows}
+    assert rows["Model"] == ("smollm2-135m", "other <model>")
+    assert rows["Prompts"] == ("24 held-out", "24 held-out") or "held-out" in rows["Prompts"][0]
+    assert {"Change: best cell", "Change: random direction", "Coherence at the best cell", "Judge: name"} <= rows.keys()
+
+
+def test_the_same_run_twice_differs_by_nothing(finished_run):
+    found = compare(finished_run, finished_run)
+    assert found.names == ("first", "second")
+    assert "by 0.00 [all alike]" in found.finding
+    assert found.finding.endswith("; the interval holds zero")
+    assert all(first == second for _, first, second in found.rows)
+    assert [title for title, *_ in found.findings][:2] == ["Every heuristic against the sweep", "Magnitude ratio"]
+
+
+def test_a_run_without_a_result_can_stand_beside_one(finished_run, bare_run):
+    assert compare(finished_run, bare_run).finding == "One of these runs has no result yet"
+
+
+def test_the_page_escapes_names_and_texts(finished_run, weaker):
+    path = write_comparison(finished_run, weaker)
+    text = path.read_text(encoding="utf-8")
+    assert path.name == "refusal-smollm2-135m-vs-refusal-other.html"
+    assert "other &lt;model&gt;" in text
+    assert "other <model>" not in text
+    assert "<script" not in text
+    assert "<img" not in text
+    assert "default-src 'none'" in text

@@ -1,0 +1,43 @@
+import pytest
+
+from interp_steer.outcomes import UNSTEERED, read_outcomes
+from interp_steer.records import Cell
+from interp_steer.report.drawings import curve_dots, curve_path
+
+
+def test_every_layer_has_its_curves(finished_run, report):
+    outcomes = read_outcomes(finished_run)
+    curves = report.sweep.by_layer
+    assert curves.alphas == (0.0, 0.15, 0.3, 0.45)
+    assert [panel.layer for panel in curves.panels] == list(range(30))
+    panel = curves.panels[14]
+    assert panel.behavior[0] == outcomes.outcome("dev", UNSTEERED).behavior
+    assert panel.coherence[3] == outcomes.outcome("dev", Cell(control="steered", layer=14, alpha=0.45)).coherence
+    assert panel.best == 2
+
+
+def test_layers_count_only_where_both_scores_reach_a_half(report):
+    curves = report.sweep.by_layer
+    usable = [
+        panel.layer
+        for panel in curves.panels
+        if any(min(b, c) >= 0.5 for b, c in zip(panel.behavior, panel.coherence, strict=True))
+    ]
+    assert 14 in usable
+    assert 0 not in usable
+    assert f"{usable[0]}–{usable[-1]}" in curves.finding
+
+
+def test_a_curve_fills_its_panel_and_breaks_at_gaps():
+    assert curve_path((0.0, 0.5, 1.0), (0.0, 1.0, 0.5)) == "M4.0 56.0L50.0 4.0L96.0 30.0"
+    assert curve_path((0.0, 0.5, 1.0), (0.0, None, 0.5)) == "M4.0 56.0M96.0 30.0"
+    assert curve_dots((0.0, 0.5, 1.0), (0.0, None, 0.5)) == [(4.0, 56.0), (96.0, 30.0)]
+
+
+def test_the_map_of_heuristics_puts_the_sweep_first_and_each_row_on_one_scale(report):
+    figure = report.heuristics
+    assert [series.name for series in figure.series] == ["sweep: behavior on test", "magnitude ratio"]
+    for series in figure.series:
+        defined = [value for value in series.y if value is not None]
+        assert (min(defined), max(defined)) == pytest.approx((0.0, 1.0))
+    assert figure.series[1].y[29] == 1.0  # the ratio grows with depth
