@@ -65,7 +65,8 @@ def test_the_wheel_holds_what_is_read_at_run_time_and_nothing_else(wheel):
     names = set(zipfile.ZipFile(wheel).namelist())
     assert {f"interp_steer/builtin_pairs/{name}/behavior.toml" for name in NAMES} <= names
     assert {f"interp_steer/builtin_pairs/refusal/{split}.jsonl" for split in ("train", "dev", "test")} <= names
-    templates = {path.name for path in (ROOT / "interp_steer" / "report" / "templates").iterdir()}
+    folder = ROOT / "interp_steer" / "report" / "templates"
+    templates = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
     assert {f"interp_steer/report/templates/{name}" for name in templates} <= names
     assert "interp_steer/__main__.py" in names
     modules = {

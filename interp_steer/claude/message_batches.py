@@ -55,6 +55,7 @@ class Batches:
         self._patience = patience
         self._earlier = {item: batch.id for batch in state.batches.values() for item in batch.items}
         self._found: Open = {}
+        self._gone: set[str] = set()
 
     def new(self, questions: Iterator[Question]) -> Iterator[Question]:
         """Yield the questions that no earlier batch holds; :meth:`found` answers the others."""
@@ -124,6 +125,7 @@ class Batches:
                 try:
                     left = self._service.processing(batch)
                 except GoneError:
+                    self._gone.add(batch)
                     return batch
                 except RequestError:  # looking costs nothing: a service that is out for an hour is waited for
                     left = len(questions)
@@ -142,14 +144,11 @@ class Batches:
 
     def _replies(self, batch: str, questions: Mapping[str, Question]) -> Iterator[Reply]:
         left = dict(questions)
-        for reading in range(READINGS):
+        for reading in range(0 if batch in self._gone else READINGS):
             try:
-                self._service.processing(batch)
                 for name, result in self._service.results(batch):
                     if name in left:
                         yield reply_to_item(left.pop(name), result, self._service.scrubbed)
-            except GoneError:
-                break
             except RequestError as failed:
                 if reading == READINGS - 1:
                     raise JudgeError(

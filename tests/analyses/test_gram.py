@@ -99,7 +99,7 @@ def test_pair_order_and_rotation_change_nothing(statistic, differences):
     assert statistic(of(-differences)).value == pytest.approx(before, rel=1e-9)
 
 
-@pytest.mark.parametrize("statistic", set(EVERY) - {shared_energy, noise_variance})
+@pytest.mark.parametrize("statistic", [one for one in EVERY if one not in (shared_energy, noise_variance)])
 def test_scale_changes_nothing_that_is_relative(statistic, differences):
     assert statistic(of(7 * differences)).value == pytest.approx(statistic(of(differences)).value, rel=1e-9)
 

@@ -127,10 +127,6 @@ def test_an_unknown_analysis_lists_those_that_exist(run, fails):
         assert name in said
 
 
-def test_an_unknown_judge(run, fails):
-    assert "unknown judge 'nobody': expected one of local" in fails("judge", run.path, "--judge", "nobody")
-
-
 def test_a_damaged_run(run, fails):
     generations = run.generations_path.read_bytes()
     lines = generations.split(b"\n")

@@ -348,9 +348,9 @@ def _chromium():
     return os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, names)), None)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser():
-    """One headless Chromium for every test; skips where none is installed."""
+    """One headless Chromium for a module: its event loop must not outlive it. Skips where none is installed."""
     path = _chromium()
     if path is None:
         pytest.skip("no Chromium here: install it ('apt-get install chromium') or name it in CHROMIUM")

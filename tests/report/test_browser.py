@@ -57,7 +57,7 @@ def test_the_page_asks_for_nothing_and_has_no_errors(page, asked):
 
 def test_every_figure_gets_drawn(page):
     page.wait_for_function(DRAWN)
-    assert page.locator("[data-figure]").count() == 10
+    assert page.locator("[data-figure]").count() == 11
     page.wait_for_function("() => [...document.querySelectorAll('.colored')].every(text => text.innerText.length > 10)")
 
 

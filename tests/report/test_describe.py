@@ -30,7 +30,7 @@ def test_named_bars_are_told_by_name_and_alphas_without_zeros():
 def test_a_heat_map_is_told_by_row_and_position():
     rows = (Series(name="PC1", y=(0.1, 0.9, None)), Series(name="PC2", y=(0.2, 0.05, 0.3)))
     assert figure_finding(figure(*rows, kind="heatmap")) == (
-        "Cosine is highest at layer 1, PC1 (0.90) and lowest at layer 1, PC2 (0.050)."
+        "Cosine is highest at layer 1, PC1 (0.90) and lowest at layer 1, PC2 (0.05)."
     )
 
 

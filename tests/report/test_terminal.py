@@ -16,10 +16,10 @@ def test_headline_controls_map_and_examples_are_printed(report):
     text = printed(report)
     assert report.headline.claim[:60] in text
     assert "Random direction" in text
-    rows = [line for line in text.splitlines() if line.startswith(("alpha 0.15", " alpha 0.15"))]
+    rows = [line for line in text.splitlines() if line.strip().startswith("alpha 0.15 ")]
     assert len(rows) == 1
     top = report.sweep.grids[0].values[1][14]
-    assert f"{round(100 * top):2d}" in next(line for line in text.splitlines() if "alpha 0.3 " in line)
+    assert f"{round(100 * top):2d}" in next(line for line in text.splitlines() if line.strip().startswith("alpha 0.3 "))
     assert report.headline.examples[0].prompt in text
 
 
