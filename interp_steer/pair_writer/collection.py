@@ -42,7 +42,6 @@ class Collection:
         train = self._lines("train")
         held_out = [line for split in HELD_OUT for line in self._lines(split)]
         self.pairs = [pair_of(line) for line in train]
-        self._kept = {_identity(pair) for pair in self.pairs}
         self._rejected = {_identity(one): one for one in read_records(self._rejected_path, Rejected)}
         self._held_out = Seen(line["prompt"] for line in held_out)
         self._asked = Seen(pair.prompt for pair in self.pairs)
@@ -69,10 +68,6 @@ class Collection:
     def prompts(self, split: Split) -> list[str]:
         """Return the prompts of a split."""
         return [line["prompt"] for line in self._lines(split)]
-
-    def kept(self, pair: Pair) -> bool:
-        """Return whether this very pair is among the training pairs."""
-        return _identity(pair) in self._kept
 
     def rejected(self, pair: Pair) -> bool:
         """Return whether this very pair was rejected before."""
@@ -122,7 +117,6 @@ class Collection:
         """Append a pair to ``train.jsonl``."""
         append_records(self.folder / "train.jsonl", [pair])
         self.pairs.append(pair)
-        self._kept.add(_identity(pair))
         self._asked.add(pair.prompt)
         self._remember(pair)
 

@@ -1,7 +1,7 @@
 """Sides the model wrote, and the best pair of them for a prompt."""
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -91,8 +91,3 @@ def best_pair(
     most = counts.most_common(1)[0][0] or "unusable"
     pair = Pair(prompt=prompt, positive=chosen[0].text, negative=chosen[1].text, topic=topic)
     return pair, Fault(reason=most, detail=f"no fit {unfit.side} side: {told}")
-
-
-def reasons(sides: Iterable[Side]) -> Counter[Reason]:
-    """Count why sides are unfit."""
-    return Counter(one.reason for one in sides if one.reason is not None)
