@@ -14,6 +14,8 @@ under random relabeling of the transitions.
 What it does not show: where to steer. A stable vector may be stably ignored. The permutation treats the
 residuals as exchangeable although neighbors resemble each other, so its p-value is a hint.
 
+Its score for choosing a layer, 1 - a_{l-1}, belongs to the block that turned the vector: layer l; layer 0 has none.
+
 Source: the write-up's question; the null is this toolkit's.
 """
 
@@ -96,6 +98,7 @@ def adjacent_similarity(run: Run) -> AnalysisResult:
                 shaded_label="full attention" if hybrid else "",
             ),
         ),
+        scores={"adjacent_change": (None, *values(cosine.map(lambda a: 1 - a) for cosine in cosines))},
     )
 
 

@@ -115,6 +115,7 @@ def explained_variance(run: Run) -> AnalysisResult:
         scores={
             "pc1_share": values(columns["PC1 share (centered)"]),
             "pc1_share_uncentered": values(columns["PC1 share (uncentered)"]),
+            "mean_share": values(columns["mean share"]),
         },
     )
 

@@ -90,7 +90,7 @@ def magnitude(run: Run) -> AnalysisResult:
                 ),
             ),
         ),
-        scores={"magnitude_ratio": values(ratio)},
+        scores={"magnitude_ratio": values(ratio), "magnitude_ratio_unbiased": values(unbiased)},
     )
 
 

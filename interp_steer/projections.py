@@ -121,6 +121,18 @@ def promoted_tokens(model: Model, vectors: SteeringVectors, n: int = N_PROMOTED)
     Source:
         nostalgebraist, "interpreting GPT: the logit lens" (2020).
     """
+    return tuple(
+        PromotedTokens(up=_listed(model, row, n, largest=True), down=_listed(model, row, n, largest=False))
+        for row in lens_logits(model, vectors)
+    )
+
+
+def lens_logits(model: Model, vectors: SteeringVectors) -> Float[Tensor, "layer vocab"]:
+    """Return ``W_U norm(direction)`` of every layer, less its mean over the vocabulary; zero without a direction.
+
+    Raises:
+        VectorError: If the vectors belong to another model.
+    """
     vectors.check_model(model.card)
     directions = torch.as_tensor(vectors.direction, device=model.device).float()
     resid = directions / directions.square().mean(dim=-1, keepdim=True).sqrt().clamp(min=1e-12)
@@ -131,11 +143,7 @@ def promoted_tokens(model: Model, vectors: SteeringVectors, n: int = N_PROMOTED)
         like, torch.ones_like(like), logits="all", start=(model.card.n_layers, resid[None].to(dtype))
     ).logits
     assert logits is not None  # noqa: S101 (asked for)
-    centered = logits[0].float() - logits[0].float().mean(dim=-1, keepdim=True)
-    return tuple(
-        PromotedTokens(up=_listed(model, row, n, largest=True), down=_listed(model, row, n, largest=False))
-        for row in centered.cpu()
-    )
+    return (logits[0].float() - logits[0].float().mean(dim=-1, keepdim=True)).cpu()
 
 
 def _listed(model: Model, row: Float[Tensor, " vocab"], n: int, *, largest: bool) -> tuple[tuple[str, float], ...]:

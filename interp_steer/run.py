@@ -48,6 +48,11 @@ class Run:
         return self.path / "propensity.safetensors"
 
     @property
+    def pushes_path(self) -> Path:
+        """How far one small push at each layer moves the predictions."""
+        return self.path / "pushes.safetensors"
+
+    @property
     def calibration_path(self) -> Path:
         """The alpha of equal disturbance at each layer."""
         return self.path / "calibration.json"

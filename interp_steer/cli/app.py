@@ -18,7 +18,9 @@ from interp_steer.cli.extract import extract_command
 from interp_steer.cli.fit import fit_command
 from interp_steer.cli.judge import judge_command
 from interp_steer.cli.pairs import pairs_app
+from interp_steer.cli.playground import playground_command
 from interp_steer.cli.propensity import propensity_command
+from interp_steer.cli.pushes import pushes_command
 from interp_steer.cli.report import report_command
 from interp_steer.cli.run import run_command
 from interp_steer.cli.serve import serve_command
@@ -45,6 +47,7 @@ app.command("extract")(extract_command)
 app.command("fit")(fit_command)
 app.command("steer")(steer_command)
 app.command("propensity")(propensity_command)
+app.command("pushes")(pushes_command)
 app.command("calibrate")(calibrate_command)
 app.command("sweep")(sweep_command)
 app.command("judge")(judge_command)
@@ -53,6 +56,7 @@ app.command("audit")(audit_command)
 app.command("analyze")(analyze_command)
 app.command("report")(report_command)
 app.command("serve")(serve_command)
+app.command("playground")(playground_command)
 app.command("doctor")(doctor_command)
 
 

@@ -23,19 +23,15 @@ from importlib.metadata import version
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int
-from torch import Tensor
 
 from interp_steer.errors import SteeringError
 from interp_steer.model.protocol import Model
 from interp_steer.progress import progress
 from interp_steer.records import ModelCard, digest
-from interp_steer.steering.decode import decode
 from interp_steer.steering.intervention import Intervention
-from interp_steer.steering.rows import DecodeRow, DecodeSettings
+from interp_steer.sweeps.disturbance import kl_from_steered, log_probabilities, own_answers
 from interp_steer.sweeps.margins import vectors_digest
 from interp_steer.sweeps.replay import TOKENS_PER_BATCH, Replay
-from interp_steer.sweeps.texts import Text
 from interp_steer.terms import Scope
 from interp_steer.vectors.vector import SteeringVectors
 
@@ -148,15 +144,9 @@ def calibrate(
     spec.check(vectors)
     if not prompts:
         raise SteeringError("a calibration needs at least one prompt")
-    rows = [DecodeRow(prompt_ids=tuple(model.chat.prompt_ids(prompt))) for prompt in prompts]
-    completions = decode(model, rows, DecodeSettings(max_new_tokens=spec.n_tokens))
-    texts = [Text(prompt=row.prompt_ids, response=one.ids) for row, one in zip(rows, completions, strict=True)]
+    texts = own_answers(model, prompts, spec.n_tokens)
     replay = Replay(model, texts, spec.layers, spec.scope, tokens_per_batch=tokens_per_batch)
-    base = replay.unsteered(lambda logits, _: logits.log_softmax(dim=1))
-
-    def measure(logits: Float[Tensor, "place vocab"], places: Int[Tensor, " place"]) -> Float[Tensor, " place"]:
-        steered = logits.log_softmax(dim=1)
-        return (steered.exp() * (steered - base[places.to(base.device)].to(logits.device))).sum(dim=1)
+    measure = kl_from_steered(replay.unsteered(log_probabilities))
 
     def reach(layer: int, alpha: float) -> float:
         push = Intervention(layer=layer, alpha=alpha, direction=vectors.at(layer))
