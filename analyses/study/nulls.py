@@ -1,0 +1,120 @@
+"""How well is the truth known, and how far do findings over several behaviors reach?
+
+- *Noise ceiling*: S is a mean over prompts; correlated with itself on two halves of them, and stepped up to all prompts
+  (Spearman-Brown), it says how reliable the ranking is. No heuristic can be expected to correlate with S by more than
+  the root of that.
+- *Nested bootstrap*: behaviors are drawn with replacement, then prompts within each drawn behavior.
+- *Holm*: p-values of several heuristics, corrected for looking at all of them.
+
+What it does not show: a population of behaviors. Intervals speak of behaviors like the ones that were chosen.
+
+Source: Spearman, "Correlation calculated from faulty data", 1910; Miller, "Adding Error Bars to Evals",
+arXiv:2411.00640 (clusters); Holm, "A simple sequentially rejective multiple test procedure", 1979.
+"""
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+from jaxtyping import Float
+from scipy.stats import norm, t
+
+from interp_steer.stats import Interval, spearman
+
+Statistic = Callable[[int, Float[np.ndarray, "layer prompt"]], float | None]
+"""From a behavior's number and its truth by layer and prompt to what is averaged over behaviors."""
+
+
+def noise_ceiling(truth: Float[np.ndarray, "layer prompt"], *, splits: int = 100, seed: int = 0) -> float | None:
+    """Return the reliability of the mean truth over layers, in [-1, 1]; the ceiling of a correlation is its root.
+
+    The mean over random half splits of the prompts of the Spearman correlation between the two halves' means,
+    stepped up by ``2 r / (1 + r)``. None with fewer than four prompts, or where every split has a constant half.
+    """
+    n = truth.shape[1]
+    if n < 4:
+        return None
+    rng = np.random.default_rng(seed)
+    found = []
+    for _ in range(splits):
+        order = rng.permutation(n)
+        halves = [truth[:, part].mean(axis=1) for part in (order[: n // 2], order[n // 2 : 2 * (n // 2)])]
+        if (value := spearman(*halves)) is not None:
+            found.append(value)
+    if not found:
+        return None
+    r = float(np.mean(found))
+    return max(-1.0, 2 * r / (1 + r)) if r > -1 else -1.0
+
+
+def good_layers(truth: Float[np.ndarray, "layer prompt"]) -> np.ndarray:
+    """Return which layers cannot be told from the best: ``S* - S(l) <= 1.96 SE`` of the paired difference."""
+    best = truth[int(truth.mean(axis=1).argmax())]
+    gaps = best - truth
+    errors = gaps.std(axis=1, ddof=1) / np.sqrt(truth.shape[1])
+    return np.asarray(gaps.mean(axis=1) <= 1.96 * errors)
+
+
+def nested_bootstrap(
+    truths: Sequence[Float[np.ndarray, "layer prompt"]],
+    statistic: Statistic,
+    *,
+    resamples: int = 1000,
+    level: float = 0.95,
+    seed: int = 0,
+) -> Interval | None:
+    """Bootstrap the mean over behaviors of a statistic: behaviors are drawn, then prompts within each.
+
+    The interval is that of a normal mean with the bootstrap's standard error, and Student's quantile for as many
+    behaviors as were not left out: percentiles of a mean over a dozen clusters are too narrow.
+
+    Args:
+        truths: Truth by layer and prompt of each behavior.
+        statistic: What is averaged; None leaves a behavior (of the sample, or of one resample) out.
+        resamples: Number of bootstrap samples.
+        level: Confidence level.
+        seed: Seed of the resampling.
+
+    Returns:
+        The mean with its interval over ``n`` behaviors; None with fewer than two that have the statistic.
+    """
+    observed = [statistic(i, truth) for i, truth in enumerate(truths)]
+    defined = [value for value in observed if value is not None]
+    if len(defined) < 2:
+        return None
+    rng = np.random.default_rng(seed)
+    members = [i for i, value in enumerate(observed) if value is not None]
+    means = []
+    for _ in range(resamples):
+        drawn = rng.choice(members, size=len(members))
+        values = []
+        for i in drawn.tolist():
+            prompts = rng.integers(truths[i].shape[1], size=truths[i].shape[1])
+            if (value := statistic(i, truths[i][:, prompts])) is not None:
+                values.append(value)
+        if values:
+            means.append(np.mean(values))
+    mean, n = float(np.mean(defined)), len(defined)
+    half = float(t.ppf(0.5 + level / 2, n - 1)) * float(np.std(means, ddof=1))
+    return Interval(mean=mean, low=mean - half, high=mean + half, n=n)
+
+
+def holm(p_values: Sequence[float | None]) -> list[float | None]:
+    """Return p-values corrected for their number, in the same order; undefined ones stay undefined and uncounted."""
+    order = sorted((p, i) for i, p in enumerate(p_values) if p is not None)
+    found: list[float | None] = [None] * len(p_values)
+    highest = 0.0
+    for rank, (p, i) in enumerate(order):
+        highest = max(highest, min(1.0, p * (len(order) - rank)))
+        found[i] = highest
+    return found
+
+
+def detectable(differences: Float[np.ndarray, " prompt"], *, power: float = 0.8, level: float = 0.95) -> float | None:
+    """Return the smallest true mean that so many paired differences would show at ``level`` with ``power``.
+
+    ``(z_level + z_power) * sd / sqrt(n)``; None with fewer than two prompts.
+    """
+    if differences.size < 2:
+        return None
+    z = float(norm.ppf(0.5 + level / 2) + norm.ppf(power))
+    return z * float(differences.std(ddof=1)) / float(np.sqrt(differences.size))
