@@ -17,7 +17,7 @@ from interp_steer.pairs import (
     read_prompts,
 )
 
-NAMES = ["concise", "enthusiastic", "french", "permissive", "refusal", "sutro_tower"]
+NAMES = ["concise", "enthusiastic", "french", "hedging", "permissive", "refusal", "sutro_tower"]
 LINE = {"prompt": "p", "positive": "a", "negative": "b"}
 
 
@@ -46,7 +46,7 @@ def set_scorer(folder, table):
     (folder / "behavior.toml").write_text(text.replace('[scorer]\nname = "refusal"\n', table), encoding="utf-8")
 
 
-def test_six_behaviors_are_built_in():
+def test_every_built_in_behavior_is_whole():
     assert list_behaviors() == NAMES
     for name in NAMES:
         assert read_behavior(name).name == name

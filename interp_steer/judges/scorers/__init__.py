@@ -7,10 +7,13 @@ from interp_steer.behaviors import ScorerSpec
 from interp_steer.errors import BehaviorError
 from interp_steer.judges.scorers.concise import concise
 from interp_steer.judges.scorers.enthusiasm import enthusiasm
+from interp_steer.judges.scorers.hedging import hedging
 from interp_steer.judges.scorers.language import language
 from interp_steer.judges.scorers.lexicon import lexicon
 from interp_steer.judges.scorers.mentions import mentions
+from interp_steer.judges.scorers.questions import questions
 from interp_steer.judges.scorers.refusal import compliance, refusal
+from interp_steer.judges.scorers.vocabulary import vocabulary
 
 SCORERS: dict[str, Callable[..., float]] = {
     "refusal": refusal,
@@ -19,6 +22,9 @@ SCORERS: dict[str, Callable[..., float]] = {
     "concise": concise,
     "mentions": mentions,
     "enthusiasm": enthusiasm,
+    "hedging": hedging,
+    "questions": questions,
+    "vocabulary": vocabulary,
     "lexicon": lexicon,
 }
 
