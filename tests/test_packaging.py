@@ -12,7 +12,18 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-NAMES = ["concise", "enthusiastic", "french", "hedging", "permissive", "refusal", "sutro_tower"]
+NAMES = [
+    "concise",
+    "enthusiastic",
+    "french",
+    "hedging",
+    "permissive",
+    "pirate",
+    "questioning",
+    "refusal",
+    "spanish",
+    "sutro_tower",
+]
 WHERE = """
 import importlib.util, json
 from importlib.metadata import entry_points

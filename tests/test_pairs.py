@@ -17,7 +17,18 @@ from interp_steer.pairs import (
     read_prompts,
 )
 
-NAMES = ["concise", "enthusiastic", "french", "hedging", "permissive", "refusal", "sutro_tower"]
+NAMES = [
+    "concise",
+    "enthusiastic",
+    "french",
+    "hedging",
+    "permissive",
+    "pirate",
+    "questioning",
+    "refusal",
+    "spanish",
+    "sutro_tower",
+]
 LINE = {"prompt": "p", "positive": "a", "negative": "b"}
 
 

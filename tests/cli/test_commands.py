@@ -9,7 +9,18 @@ from interp_steer.errors import SteeringError
 from interp_steer.files import append_records
 from interp_steer.records import Cell
 
-NAMES = ["concise", "enthusiastic", "french", "hedging", "permissive", "refusal", "sutro_tower"]
+NAMES = [
+    "concise",
+    "enthusiastic",
+    "french",
+    "hedging",
+    "permissive",
+    "pirate",
+    "questioning",
+    "refusal",
+    "spanish",
+    "sutro_tower",
+]
 
 
 def test_pairs_list(interp_steer):

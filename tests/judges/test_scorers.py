@@ -10,7 +10,11 @@ from interp_steer.judges.gate import check_gate
 from interp_steer.judges.scorers import SCORERS, score_behavior
 from interp_steer.pairs import list_behaviors, read_behavior
 
-OPTIONS = {"mentions": {"entity": ["bridge"], "field": ["fog", "gate"]}, "lexicon": {"weights": {"fog": 2.5, "!": -1}}}
+OPTIONS = {
+    "mentions": {"entity": ["bridge"], "field": ["fog", "gate"]},
+    "vocabulary": {"words": ["fog", "bien sûr", "好"]},
+    "lexicon": {"weights": {"fog": 2.5, "!": -1}},
+}
 SPECS = [ScorerSpec(name=name, options=OPTIONS.get(name, {})) for name in SCORERS]
 
 
@@ -34,6 +38,8 @@ def test_an_unknown_scorer_is_refused_with_those_that_exist():
     ("concise", {"full": "3"}, "cannot use the options"),
     ("concise", {"text": "3"}, "no option 'text'"),
     ("mentions", {"entity": [3]}, "cannot use the options|expected a list of texts"),
+    ("vocabulary", {"words": 3}, "cannot use the options|expected a list of texts"),
+    ("questions", {"words": ["what"]}, "no option 'words': it has none"),
 ])  # fmt: skip
 def test_an_option_that_does_not_fit_is_refused(name, options, message):
     with pytest.raises(BehaviorError, match=message):
