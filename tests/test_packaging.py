@@ -17,6 +17,7 @@ NAMES = [
     "enthusiastic",
     "french",
     "hedging",
+    "ocean",
     "permissive",
     "pirate",
     "questioning",

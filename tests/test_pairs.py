@@ -22,6 +22,7 @@ NAMES = [
     "enthusiastic",
     "french",
     "hedging",
+    "ocean",
     "permissive",
     "pirate",
     "questioning",

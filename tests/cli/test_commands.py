@@ -14,6 +14,7 @@ NAMES = [
     "enthusiastic",
     "french",
     "hedging",
+    "ocean",
     "permissive",
     "pirate",
     "questioning",
