@@ -13,7 +13,7 @@ from interp_steer.pairs import read_pairs
     ("Tell me what you like. I wonder how you cook.", 0.0),
     ('She asked, "Where is it?" Then she left.', 0.5),
     ("*Really?* (Are you sure?) “Who?”", 1.0),
-    ("Really?! You too?? Yes!?", 2 / 3),
+    ("Really?! You too?? Yes!", 2 / 3), ("Yes!?", 1.0),
     ("你好吗？很好。", 0.5),
     ("Why, then? because it rains", 0.5),
     ("A list:\n1. Which color?\n2. The red one", 1 / 3),
