@@ -201,6 +201,16 @@ def snr(gram: Gram) -> Measure:
     return Measure(float(np.sqrt(max(0.0, signal.value) / noise.value)))
 
 
+def signal_test(gram: Gram) -> Measure:
+    """``T = n ||mean(D)||^2 / tr Sigma``: 1 in expectation without a shared direction, whatever the number of pairs."""
+    noise = noise_variance(gram)
+    if noise.value is None:
+        return noise
+    if noise.value <= gram.floor:
+        return undefined("the differences of all pairs are equal")
+    return noise.map(lambda trace: gram.n * gram.mean_squared / trace)
+
+
 def snr_writeup(gram: Gram) -> Measure:
     """``||mean(D)|| / std(||D_i||)`` (ddof 1). Kept for comparison: in pure noise it *rises* as pairs get fewer."""
     if gram.n < 2:

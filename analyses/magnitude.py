@@ -20,6 +20,7 @@ from analyses.command import main
 from analyses.gram import gram_at, shared_energy
 from analyses.measure import Measure, layer_names, show, table_by_layer, top_layers, undefined, values
 from interp_steer.activations.artifact import read_activations
+from interp_steer.errors import AnalysisError
 from interp_steer.findings import AnalysisResult, Figure, Series
 from interp_steer.run import Run
 
@@ -37,6 +38,12 @@ def magnitude(run: Run) -> AnalysisResult:
     norms = [Measure(float(np.sqrt(max(0.0, gram.mean_squared)))) for gram in grams]
     means = [float(norm) for norm in activations.activation_norm]
     responses = np.concatenate([activations.positive_norms, activations.negative_norms], axis=1)
+    if (bad := np.argwhere(~np.isfinite(responses))).size:
+        layer, row = bad[0]
+        raise AnalysisError(
+            f"layer {layer}, pair {row % activations.n_pairs}: the activation norm is NaN or Inf; extract again in "
+            "float32 or bfloat16"
+        )
     medians = [float(norm) for norm in np.median(responses, axis=1)]
     ratio = [_over(norm, scale) for norm, scale in zip(norms, means, strict=True)]
     over_median = [_over(norm, scale) for norm, scale in zip(norms, medians, strict=True)]

@@ -5,7 +5,9 @@ With ``D_i`` the difference vectors, ``u_i`` their unit vectors and c_w the weig
 - *consistency*: mean cosine between two different pairs, with jackknife error and exact sign-flip p;
 - *stability*: mean cosine between the vectors of two random halves, beside ``m c_w / (1 + (m-1) c_w)``, which
   is what the consistency makes it. High stability with low consistency is that formula, not a discovery;
-- *SNR*: ``sqrt(max(0, U) / tr Sigma)``, about 0 in noise; and the write-up's ``||mean(D)|| / std(||D_i||)``,
+- *weighted consistency* c_w: the same of the raw differences, share of their energy that is shared;
+- *SNR*: ``sqrt(max(0, U) / tr Sigma)``, about 0 in noise; *T* ``n ||mean(D)||^2 / tr Sigma``, 1 in noise, with its
+  sign-flip p; and the write-up's ``||mean(D)|| / std(||D_i||)``,
   which in pure noise rises as pairs get fewer;
 - *normalization sensitivity*: ``cos(mean D_i, mean u_i)``; 1 when large pairs do not dominate;
 - *length correlation*: of ``D_i . v`` with the difference of token counts. Far from 0, the vector is partly length;
@@ -30,18 +32,22 @@ from analyses.gram import (
     normalization_sensitivity,
     pairs_needed,
     reliability,
+    signal_test,
     snr,
     snr_writeup,
     weighted_consistency,
 )
 from analyses.measure import Measure, layer_names, show, table_by_layer, top_layers, undefined, values
-from analyses.resampling import influence, sign_flip_p, stability
+from analyses.resampling import Stability, influence, sign_flip_p, stability
 from analyses.subject import run_pairs, studied_layer
 from interp_steer.activations.artifact import Activations, read_activations
 from interp_steer.findings import AnalysisResult, Figure, Series, Table
 from interp_steer.run import Run
 
 TOP_PAIRS = 5
+GAP = 0.05
+"""Distance of the stability from what the consistency predicts above which pairs are said to cluster."""
+
 OUTLIER = 3.5
 """Robust z above which a norm is called an outlier (Iglewicz and Hoaglin)."""
 
@@ -103,17 +109,26 @@ def _columns(activations: Activations, grams: list[Gram]) -> dict[str, list[Meas
         "consistency": [consistency(gram) for gram in grams],
         "standard error": [consistency_error(gram) for gram in grams],
         "p (sign flip)": [sign_flip_p(gram.unit) for gram in grams],
+        "weighted consistency": [weighted_consistency(gram) for gram in grams],
         "stability": [half.mean for half in halves],
         "expected stability": [half.expected for half in halves],
+        "gap": [_gap(half) for half in halves],
         "lowest split": [half.low for half in halves],
         "sd of splits": [half.sd for half in halves],
         "SNR": [snr(gram) for gram in grams],
+        "T": [signal_test(gram) for gram in grams],
+        "p of T": [sign_flip_p(gram.matrix) for gram in grams],
         "SNR (write-up)": [snr_writeup(gram) for gram in grams],
         "CV of norms": [norm_variation(gram) for gram in grams],
         "normalization sensitivity": [normalization_sensitivity(gram) for gram in grams],
         "length correlation": [length_correlation(gram, lengths) for gram in grams],
         "degenerate pairs": [Measure(gram.n - gram.n_kept) for gram in grams],
     }
+
+
+def _gap(half: Stability) -> Measure:
+    expected = half.expected
+    return expected if expected.value is None else half.mean.map(lambda mean, e=expected.value: mean - e)
 
 
 def _pairs_table(run: Run, gram: Gram, layer: str) -> Table:
@@ -180,12 +195,18 @@ def _finding(columns: dict[str, list[Measure]], gram: Gram, layer: int) -> str:
     at = {name: column[layer].value for name, column in columns.items()}
     shared = weighted_consistency(gram).value
     needed = pairs_needed(shared, 0.95) if shared is not None and shared < 1 else None
+    clustered = (
+        " The stability is not what the consistency predicts: look for clusters of pairs or outliers."
+        if abs(at["gap"] or 0.0) > GAP
+        else ""
+    )
     plan = "" if needed is None else f" A stability of 0.95 takes about {needed} pairs; there are {gram.n}."
     return (
         f"Pairs agree most at {layer_names(top)} (consistency {show(consistent[top[0]])}). At layer {layer} "
         f"consistency is {show(at['consistency'])} (sign-flip p {show(at['p (sign flip)'], 4)}), "
         f"stability {show(at['stability'])} where {show(at['expected stability'])} is expected, reliability of "
-        f"the vector {show(reliability(gram).value)}, correlation with length {show(at['length correlation'])}.{plan}"
+        f"the vector {show(reliability(gram).value)}, correlation with length {show(at['length correlation'])}."
+        f"{clustered}{plan}"
     )
 
 

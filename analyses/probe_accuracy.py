@@ -6,6 +6,7 @@
 2. *Grouped probe*: ridge-penalized logistic regression on single responses, cross-validated over whole
    pairs, scaler and rotation fitted inside the fold. Its *selectivity* is its accuracy above that of the same
    probe on labels flipped at random within pairs.
+3. *Transfer* (where pairs name their topic): as the first, with the pair's whole topic left out.
 
 Intervals are Wilson's with the pair as the unit: the two sides of a pair are not independent.
 
@@ -19,8 +20,9 @@ Source: the write-up's third heuristic; Hewitt and Liang, arXiv:1909.03368 (sele
 from analyses.command import main
 from analyses.gram import gram_at
 from analyses.measure import Measure, layer_names, show, table_by_layer, top_layers, undefined, values
-from analyses.probe import FOLDS, ProbeScores, grouped_probe
+from analyses.probe import FOLDS, ProbeScores, grouped_probe, transfer_accuracy
 from analyses.resampling import leave_one_out
+from analyses.subject import run_pairs
 from interp_steer.activations.artifact import Activations, read_activations
 from interp_steer.findings import AnalysisResult, Figure, Series
 from interp_steer.run import Run
@@ -36,15 +38,18 @@ def probe_accuracy(run: Run) -> AnalysisResult:
     """
     activations = read_activations(run.activations_path)
     layers = tuple(range(activations.n_layers))
-    loo = [leave_one_out(gram_at(activations, layer)) for layer in layers]
+    grams = [gram_at(activations, layer) for layer in layers]
+    loo = [leave_one_out(gram) for gram in grams]
     accuracy, margin = [pair[0] for pair in loo], [pair[1] for pair in loo]
     probes = _probes(activations)
     n = activations.n_pairs
+    topics = [pair.topic for pair in run_pairs(run, n) or ()] or [""] * n
     columns = {
         "leave-one-out accuracy": accuracy,
         "low": [_wilson(measure, n, "low") for measure in accuracy],
         "high": [_wilson(measure, n, "high") for measure in accuracy],
         "leave-one-out margin": margin,
+        "transfer between topics": [transfer_accuracy(gram, topics) for gram in grams],
         **probes,
         "probe low": [_wilson(measure, n, "low") for measure in probes["probe accuracy"]],
         "probe high": [_wilson(measure, n, "high") for measure in probes["probe accuracy"]],

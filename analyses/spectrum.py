@@ -51,7 +51,9 @@ def mean_share(gram: Gram) -> Measure:
 
 
 @functools.cache
-def isotropic_null(n: int, d_model: int, *, draws: int = 50, seed: int = 0) -> tuple[float | None, float, float | None]:
+def isotropic_null(
+    n: int, d_model: int, *, draws: int = 200, seed: int = 0
+) -> tuple[float | None, float, float | None]:
     """What pure noise shows: medians over ``draws`` sets of n independent standard normal vectors.
 
     Returns:
@@ -59,7 +61,7 @@ def isotropic_null(n: int, d_model: int, *, draws: int = 50, seed: int = 0) -> t
         are None for a single pair.
     """
     rng = np.random.default_rng(seed)
-    grams = [noise @ noise.T for noise in (rng.standard_normal((n, d_model)) for _ in range(draws))]
+    grams = [_noise_gram(n, d_model, rng) for _ in range(draws)]
     uncentered = float(np.median([_shares(matrix)[0] for matrix in grams]))
     if n < 2:
         return None, uncentered, None
@@ -69,6 +71,20 @@ def isotropic_null(n: int, d_model: int, *, draws: int = 50, seed: int = 0) -> t
         uncentered,
         float(np.median([components_for(shares) for shares in centered])),
     )
+
+
+def _noise_gram(n: int, d_model: int, rng: np.random.Generator) -> Float[np.ndarray, "pair pair"]:
+    """Draw the Gram matrix of n standard normal vectors, without the vectors where they are wide.
+
+    Source:
+        The decomposition of Bartlett (1933): ``L L^T`` with L lower triangular, normal below the diagonal, and on it
+        the root of chi-squares with d, d - 1, ... degrees of freedom.
+    """
+    if d_model < n:
+        noise = rng.standard_normal((n, d_model))
+    else:
+        noise = np.tril(rng.standard_normal((n, n)), -1) + np.diag(np.sqrt(rng.chisquare(d_model - np.arange(n))))
+    return noise @ noise.T
 
 
 def _centered(matrix: Float[np.ndarray, "pair pair"]) -> Float[np.ndarray, "pair pair"]:

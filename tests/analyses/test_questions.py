@@ -14,6 +14,8 @@ from analyses.magnitude import magnitude
 from analyses.pair_plan import pair_plan
 from analyses.pair_quality import length_correlation, norm_outliers, pair_quality
 from analyses.probe_accuracy import probe_accuracy
+from analyses.recommender import recommender
+from analyses.separation import separation
 from analyses.spectrum import isotropic_null
 from interp_steer.errors import AnalysisError, RunError
 from interp_steer.findings import AnalysisResult
@@ -21,7 +23,16 @@ from interp_steer.pairs import pairs_sha256
 from interp_steer.records import Cell, from_json, to_json
 from interp_steer.run import Run
 
-QUESTIONS = [magnitude, explained_variance, probe_accuracy, pair_quality, pair_plan, adjacent_similarity]
+QUESTIONS = [
+    magnitude,
+    explained_variance,
+    probe_accuracy,
+    pair_quality,
+    pair_plan,
+    adjacent_similarity,
+    separation,
+    recommender,
+]
 HYBRID = ("linear_attention", "linear_attention", "linear_attention", "full_attention")
 
 
@@ -51,7 +62,10 @@ def test_pairs_without_any_difference_are_undefined_not_zero(analysis, make_run,
     activations = make_activations([1.0, 1.0], n=6)
     activations.negative[:] = activations.positive
     result = analysis(make_run(activations))
-    undefined = {"pc1_share", "pc1_share_uncentered", "loo_margin", "consistency", "snr"}
+    undefined = {
+        *("pc1_share", "pc1_share_uncentered", "mean_share", "loo_margin", "consistency", "snr", "adjacent_change"),
+        *("d_prime_loo", "layer_navigator", "recommender"),
+    }
     for name in undefined & set(result.scores):
         assert result.scores[name] == (None, None)
     if analysis is not magnitude:
@@ -76,7 +90,9 @@ def test_a_run_without_activations_says_what_to_do(analysis, tmp_path):
     ("analysis", "score"),
     [
         (magnitude, "magnitude_ratio"),
+        (magnitude, "magnitude_ratio_unbiased"),
         (explained_variance, "pc1_share_uncentered"),
+        (explained_variance, "mean_share"),
         (probe_accuracy, "loo_margin"),
         (probe_accuracy, "probe_accuracy"),
         (pair_quality, "consistency"),
@@ -168,6 +184,40 @@ def test_fewer_pairs_than_folds_have_no_grouped_probe(make_run, make_activations
 def test_separable_words_at_layer_zero_are_flagged(make_run, make_activations):
     assert "single words" in probe_accuracy(make_run(make_activations([20.0, 20.0]))).finding
     assert "single words" not in probe_accuracy(make_run(make_activations([0.0, 20.0], seed=1))).finding
+
+
+def test_topics_are_transferred_between_where_the_pairs_name_them(make_run, make_activations, tmp_path):
+    folder = tmp_path / "kind"
+    folder.mkdir()
+    (folder / "behavior.toml").write_text("")
+    lines = [{"prompt": f"P {i}", "positive": "yes", "negative": "no", "topic": "ab"[i % 2]} for i in range(8)]
+    (folder / "train.jsonl").write_text("\n".join(map(json.dumps, lines)))
+    run = make_run(make_activations([20.0], n=8))
+    assert column(probe_accuracy(run).tables[0], "transfer between topics") == [None]
+    run.update_manifest(behavior_source=str(folder), pairs={"sha256": pairs_sha256(folder), "n": 8})
+    assert column(probe_accuracy(run).tables[0], "transfer between topics") == [1.0]
+
+
+def test_the_signal_test_is_one_in_noise_and_its_gap_names_clusters(make_run, make_activations):
+    noise = pair_quality(make_run(make_activations([0.0] * 20, n=12, d_model=200))).tables[0]
+    assert np.mean(column(noise, "T")) == pytest.approx(1, abs=0.1)
+    clustered = make_activations([0.0], n=20, d_model=200)
+    clustered.positive[:, :19, 3] += 6
+    clustered.positive[:, 19, 4] += 300  # one pair outweighs the nineteen that agree
+    result = pair_quality(make_run(clustered))
+    assert abs(column(result.tables[0], "gap")[0]) > 0.05
+    assert "look for clusters of pairs or outliers" in result.finding
+    calm = pair_quality(make_run(make_activations([9.0], n=20, d_model=200)))
+    assert "look for clusters" not in calm.finding
+
+
+def test_the_change_between_layers_is_scored_at_the_block_that_turned_the_vector(make_run, make_activations):
+    activations = make_activations([8.0] * 4, n=16, noise=0.5)
+    for side in (activations.positive, activations.negative):
+        side[2:] = np.roll(side[2:], 1, axis=2)
+    scores = adjacent_similarity(make_run(activations)).scores["adjacent_change"]
+    assert scores[0] is None
+    assert max(score for score in scores if score is not None) == scores[2] > 0.8
 
 
 def test_pair_quality_looks_at_the_best_layer_of_the_sweep(make_run, make_activations, add_sweep):

@@ -84,5 +84,20 @@ def test_what_isotropic_noise_shows(n, share, k80):
     assert components == k80
 
 
+def test_noise_drawn_without_vectors_is_distributed_as_noise_with_them():
+    n, d_model = 12, 14  # barely wide enough, where a wrong number of degrees of freedom shows
+    rng = np.random.default_rng(0)
+    vectors = (rng.standard_normal((n, d_model)) for _ in range(2000))
+    direct = np.median([uncentered_shares(of(one))[0] for one in vectors])
+    assert isotropic_null(n, d_model, draws=2000)[1] == pytest.approx(direct, rel=0.01)
+
+
+def test_null_of_fewer_dimensions_than_pairs():
+    centered, uncentered, components = isotropic_null(30, 4)
+    assert 0.25 < uncentered < 0.6
+    assert 0.25 < centered < 0.6
+    assert components == 3
+
+
 def test_null_of_one_pair_has_no_centered_side():
     assert isotropic_null(1, 10) == (None, 1.0, None)
