@@ -7,8 +7,10 @@ Random weights have real dynamics only if nothing is degenerate: the padding row
 values, or a missing attention mask would go unnoticed.
 """
 
+import copy
 import importlib.util
 import os
+import time
 from pathlib import Path
 
 from jaxtyping import install_import_hook
@@ -20,6 +22,7 @@ install_import_hook(["interp_steer", "analyses"], TYPECHECKER)
 os.environ["HF_HUB_OFFLINE"] = "1"
 os.environ["TOKENIZERS_PARALLELISM"] = "false"
 
+import numpy as np
 import pytest
 import torch
 from claude_server import ClaudeServer
@@ -34,6 +37,8 @@ from transformers import (
 )
 
 from interp_steer.model.load import load_model, wrap_model
+from interp_steer.steering.intervention import Intervention
+from interp_steer.vectors.controls import random_direction
 
 # The shape of Qwen3.5's template: no system message of its own, thinking switched off by an empty block.
 TEMPLATE = (
@@ -41,6 +46,8 @@ TEMPLATE = (
     "{% if add_generation_prompt %}<|im_start|>assistant\n"
     "{% if enable_thinking is defined and enable_thinking is false %}<think>\n\n</think>\n\n{% endif %}{% endif %}"
 )
+PATIENCE = 120
+"""How long anything may take before a test gives up; nothing is measured by it."""
 SPECIAL = ["<|pad|>", "<|im_start|>", "<|im_end|>"]
 
 
@@ -190,6 +197,46 @@ def plain_residuals():
         return torch.stack(seen)
 
     return read
+
+
+@pytest.fixture(scope="session")
+def push():
+    """Function to an intervention along the random direction of a layer."""
+
+    def make(model, layer, alpha, seed=0):
+        direction = random_direction(model.card.d_model, layer=layer, seed=seed).astype(np.float32)
+        return Intervention(layer=layer, alpha=alpha, direction=direction)
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def patience():
+    return PATIENCE
+
+
+@pytest.fixture(scope="session")
+def until():
+    """Function that waits until a condition holds."""
+
+    def wait(condition):
+        deadline = time.monotonic() + PATIENCE
+        while not condition():
+            assert time.monotonic() < deadline, "it never came"
+            time.sleep(0.01)
+
+    return wait
+
+
+@pytest.fixture(scope="session")
+def again(plain_tiny_llama, plain_tiny_qwen):
+    """Function to a tiny model of its own for an engine: the shared one stays free for comparison."""
+
+    def make(model):
+        plain = {"tiny-llama": plain_tiny_llama, "tiny-qwen": plain_tiny_qwen}[model.card.name]
+        return wrap_model(copy.deepcopy(plain), model.chat.tokenizer, name=model.card.name)
+
+    return make
 
 
 @pytest.fixture

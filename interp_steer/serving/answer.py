@@ -7,6 +7,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Literal
 
+from interp_steer.serving.watch import Watch
 from interp_steer.steering.rows import DecodeRow, DecodeSettings
 from interp_steer.terms import Finish
 
@@ -21,19 +22,26 @@ class LiveRequest:
         row: Prompt, interventions and seed.
         settings: Scope, length and sampling.
         stop: Texts that end the completion, and are no part of it.
+        watch: Directions that every generated token is read for.
     """
 
     row: DecodeRow
     settings: DecodeSettings = field(default_factory=DecodeSettings)
     stop: tuple[str, ...] = ()
+    watch: tuple[Watch, ...] = ()
 
 
 @dataclass(frozen=True, kw_only=True)
 class Piece:
-    """One token, and the text that can be shown now that it is there: often none, sometimes that of several."""
+    """One token, and the text that can be shown now that it is there: often none, sometimes that of several.
+
+    ``before`` is the cosine of the token *before* this one with each watched direction: a token's residual is there
+    once the next is made. None for the first, and where nothing is watched. The last token of an answer is not read.
+    """
 
     token: int
     text: str
+    before: tuple[float, ...] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -107,6 +115,11 @@ class LiveAnswer:
             if self._error is not None and not new:
                 raise self._error
             return new, self._finish is not None
+
+    def token(self, place: int) -> int | None:
+        """Return the token at a place of the answer; None if it is not that long yet."""
+        with self._changed:
+            return self._pieces[place].token if place < len(self._pieces) else None
 
     def result(self, timeout: float | None = None) -> LiveCompletion:
         """Wait for the end and return all of it.

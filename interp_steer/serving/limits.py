@@ -49,6 +49,12 @@ def check_request(request: LiveRequest, card: ModelCard, capacity: int) -> None:
                 f"the direction at layer {one.layer} has shape {one.direction.shape}, but {card.name!r} has d_model "
                 f"{card.d_model}; use vectors of this model"
             )
+    for read in request.watch:
+        if not 0 <= read.layer < card.n_layers or read.direction.shape != (card.d_model,):
+            raise SteeringError(
+                f"cannot read layer {read.layer} along a direction of shape {read.direction.shape}: {card.name!r} has "
+                f"layers 0 to {card.n_layers - 1} and d_model {card.d_model}"
+            )
 
 
 def check_memory(model: Model, slots: int, capacity: int) -> None:

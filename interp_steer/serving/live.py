@@ -11,15 +11,15 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from typing import Any, TypeVar
 
-from interp_steer.errors import BusyError, InterpSteerError, SteeringError, StoppedError
+import torch
+
+from interp_steer.errors import BusyError, SteeringError, StoppedError
 from interp_steer.model.protocol import Model
-from interp_steer.model.slots import Slots
-from interp_steer.serving.admission import read_prompts
-from interp_steer.serving.answer import LiveAnswer, LiveRequest, Piece
+from interp_steer.serving.answer import LiveAnswer, LiveRequest
 from interp_steer.serving.limits import check_memory, check_request
+from interp_steer.serving.live_rows import LiveRows, said
 from interp_steer.serving.text_stream import TextStream
-from interp_steer.steering.batch import Batch, Member, example_cache, new_member, not_numbers
-from interp_steer.steering.hooks import BatchSteering
+from interp_steer.steering.decode import out_of_memory
 from interp_steer.steering.prefixes import TOKENS_PER_READING
 
 logger = logging.getLogger(__name__)
@@ -35,7 +35,7 @@ class LiveBatch:
 
         Args:
             model: Nothing else may use it meanwhile; see :meth:`call`.
-            slots: Most rows at a time.
+            slots: Most rows at a time; halved, and the rows begin again, where memory runs out.
             capacity: Most tokens of a row, prompt and completion together.
             waiting: Most requests that wait for a slot.
 
@@ -47,9 +47,7 @@ class LiveBatch:
         self._model = model
         check_memory(model, slots, capacity)
         TextStream(model.chat)
-        self._batch = Batch(model, Slots(example_cache(model), slots, capacity))
-        self._steering = BatchSteering((), model.device)
-        self._rows: dict[Member, tuple[LiveAnswer, TextStream]] = {}
+        self._rows = LiveRows(model, slots, capacity)
         self._lock = threading.Condition()
         self._queue: deque[LiveAnswer] = deque()
         self._calls: deque[tuple[Callable[[Model], Any], Future[Any]]] = deque()
@@ -135,7 +133,7 @@ class LiveBatch:
 
     def _refuse_if_stopped(self) -> None:
         if self._crash is not None:
-            raise StoppedError(f"the engine has stopped: {_said(self._crash)}; start it again") from self._crash
+            raise StoppedError(f"the engine has stopped: {said(self._crash)}; start it again") from self._crash
         if self._closed:
             raise StoppedError("the engine was closed; start another")
 
@@ -143,14 +141,25 @@ class LiveBatch:
         try:
             while self._wait():
                 self._run_calls()
-                self._let_go()
-                self._take_in()
-                self._decode()
+                if not self._advance():  # here, where no traceback holds what is to be given back
+                    self._begin_again()
         except BaseException as error:
             logger.exception("the engine has stopped")
             self._stop(error)
         else:
             self._stop(None)
+
+    def _advance(self) -> bool:
+        """Decode until somebody must be let in, or nobody is left; False if memory ran out."""
+        try:
+            self._rows.let_go()
+            self._take_in()
+            self._rows.decode(self._wanted)
+        except (RuntimeError, MemoryError) as error:
+            if not out_of_memory(error):
+                raise
+            return False
+        return True
 
     def _wait(self) -> bool:
         """Wait until there is something to do; False once the engine is closed."""
@@ -167,62 +176,40 @@ class LiveBatch:
                 except Exception as error:
                     future.set_exception(error)
 
-    def _let_go(self) -> None:
-        """Take out the rows whose answers were ended from outside."""
-        gone = [member for member, (answer, _) in self._rows.items() if answer.ended]
-        for member in gone:
-            del self._rows[member]
-        self._batch.dismiss(gone)
-
     def _take_in(self) -> None:
-        """Read the prompts of as many waiting requests as there are slots, some thousand tokens at a time."""
-        fresh: dict[Member, LiveAnswer] = {}
+        """Let in as many waiting requests as there are slots, some thousand tokens of prompts at a time."""
+        fresh: list[LiveAnswer] = []
         n_tokens = 0
         with self._lock:
-            while self._queue and len(self._batch) + len(fresh) < self.slots:
+            while self._queue and len(self._rows) + len(fresh) < self.slots:
                 n_tokens += len(self._queue[0].request.row.prompt_ids)
                 if fresh and n_tokens > TOKENS_PER_READING:
                     break
                 answer = self._queue.popleft()
                 if not answer.ended:
-                    fresh[new_member(answer.request.row, answer.request.settings)] = answer
-        if not fresh:
-            return
-        self._steering = BatchSteering((one.row.interventions for one in [*self._rows, *fresh]), self._model.device)
-        read, failed = read_prompts(self._model, list(fresh), self._steering)
-        for member, error in failed:
-            logger.warning("a prompt could not be read: %s", _said(error))
-            fresh[member].fail(error)
-        for member, _ in read:
-            self._rows[member] = (fresh[member], TextStream(self._model.chat, fresh[member].request.stop))
-        self._batch.admit([member for member, _ in read], [prefix for _, prefix in read])
+                    fresh.append(answer)
+        if fresh:
+            self._rows.take_in(fresh)
 
-    def _decode(self) -> None:
-        """Step until somebody must be let in, or nobody is left."""
-        if not self._rows:
-            return
-        with self._model.hooks(self._steering.functions()):
-            while True:
-                self._step()
-                self._let_go()
-                wanted = self._queue and len(self._batch) < self.slots
-                if wanted or self._calls or self._closed or not self._rows:
-                    return
+    def _wanted(self) -> bool:
+        return bool((self._queue and len(self._rows) < self.slots) or self._calls or self._closed)
 
-    def _step(self) -> None:
-        ended = set(self._batch.step(self._steering))
-        for member, (answer, text) in list(self._rows.items()):
-            if member in ended and member.finish is None:
-                answer.fail(SteeringError(not_numbers(member.row)))
-            else:
-                shown = text.feed(member.tokens[-1], last=member in ended)
-                answer.put(Piece(token=member.tokens[-1], text=shown))
-                if text.stopped:
-                    answer.end("stop")
-                elif member.finish is not None:
-                    answer.end(member.finish)
-            if member in ended:
-                del self._rows[member]
+    def _begin_again(self) -> None:
+        """Go on with half the slots: every row is read anew, and what it has told is not told again."""
+        at_work = self._rows.answers
+        with self._lock:
+            waiting = [answer for answer in self._open if not answer.ended]
+        if self.slots == 1:
+            for answer in at_work or waiting[:1]:
+                answer.fail(SteeringError("a single row does not fit into memory; ask for less, or reserve less"))
+        self.slots = max(1, min(self.slots, len(at_work)) // 2)
+        logger.warning("out of memory: going on with %d rows at a time", self.slots)
+        del self._rows  # before what takes its place is reserved
+        if self._model.device.type == "cuda":
+            torch.cuda.empty_cache()
+        self._rows = LiveRows(self._model, self.slots, self.capacity)
+        with self._lock:
+            self._queue = deque(answer for answer in self._open if not answer.ended)
 
     def _stop(self, error: BaseException | None) -> None:
         with self._lock:
@@ -231,8 +218,7 @@ class LiveBatch:
             self._calls.clear()
             self._queue.clear()
             self._open = []
-        self._rows.clear()
-        reason = "the engine was closed" if error is None else f"the engine has stopped: {_said(error)}"
+        reason = "the engine was closed" if error is None else f"the engine has stopped: {said(error)}"
         for answer in answers:
             if error is None:
                 answer.cancel()
@@ -241,7 +227,3 @@ class LiveBatch:
         for _, future in calls:
             if future.set_running_or_notify_cancel():
                 future.set_exception(StoppedError(reason))
-
-
-def _said(error: BaseException) -> str:
-    return str(error) if isinstance(error, InterpSteerError) else f"{type(error).__name__}: {error}"

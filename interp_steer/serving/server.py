@@ -73,5 +73,5 @@ def _listening(host: str, port: int) -> Iterator[tuple[socket.socket, str]]:
 
 def _server(app: Any) -> uvicorn.Server:
     return uvicorn.Server(
-        uvicorn.Config(app, log_level="warning", lifespan="off", timeout_graceful_shutdown=SECONDS_TO_FINISH)
+        uvicorn.Config(app, log_level="warning", lifespan="on", timeout_graceful_shutdown=SECONDS_TO_FINISH)
     )

@@ -72,7 +72,7 @@ def stream(
                 left = [place for place in places if place not in gone]
                 yield [(places[at], completion) for at, completion in found]
         except (RuntimeError, MemoryError) as error:
-            if not _out_of_memory(error):
+            if not out_of_memory(error):
                 raise
             if size == 1:
                 raise SteeringError("a single row does not fit into memory; use shorter completions") from error
@@ -139,7 +139,8 @@ def _capacity(rows: Sequence[DecodeRow], settings: DecodeSettings) -> int:
     return max(len(row.prompt_ids) for row in rows) + settings.max_new_tokens
 
 
-def _out_of_memory(error: BaseException) -> bool:
+def out_of_memory(error: BaseException) -> bool:
+    """Whether an error says that memory ran out, on a CPU or a GPU."""
     text = str(error).lower()
     return (
         isinstance(error, torch.OutOfMemoryError | MemoryError)

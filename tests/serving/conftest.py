@@ -1,56 +1,20 @@
 """Engines, behaviors to steer, a real server, and the official client against it."""
 
-import copy
-import time
 from contextlib import contextmanager
 
 import numpy as np
 import openai
 import pytest
 
-from interp_steer.model.load import wrap_model
 from interp_steer.records import ActivationCard, Cell, VectorCard
 from interp_steer.serving.answer import LiveRequest
 from interp_steer.serving.catalog import Catalog, Steerable
 from interp_steer.serving.live import LiveBatch
 from interp_steer.serving.server import running
 from interp_steer.serving.web import make_app
-from interp_steer.steering.intervention import Intervention
 from interp_steer.steering.rows import DecodeRow, DecodeSettings
 from interp_steer.vectors.controls import random_direction
 from interp_steer.vectors.vector import SteeringVectors
-
-SECONDS = 120
-"""How long anything may take before a test gives up; nothing is measured by it."""
-
-
-@pytest.fixture(scope="session")
-def patience():
-    return SECONDS
-
-
-@pytest.fixture(scope="session")
-def until():
-    """Function that waits until a condition holds."""
-
-    def wait(condition):
-        deadline = time.monotonic() + SECONDS
-        while not condition():
-            assert time.monotonic() < deadline, "it never came"
-            time.sleep(0.01)
-
-    return wait
-
-
-@pytest.fixture(scope="session")
-def push():
-    """Function to an intervention along the random direction of a layer."""
-
-    def make(model, layer, alpha, seed=0):
-        direction = random_direction(model.card.d_model, layer=layer, seed=seed).astype(np.float32)
-        return Intervention(layer=layer, alpha=alpha, direction=direction)
-
-    return make
 
 
 @pytest.fixture(scope="session")
@@ -60,17 +24,6 @@ def ask():
     def make(model, text, *pushes, seed=0, stop=(), **settings):
         row = DecodeRow(prompt_ids=tuple(model.chat.prompt_ids(text)), interventions=pushes, seed=seed)
         return LiveRequest(row=row, settings=DecodeSettings(**settings), stop=stop)
-
-    return make
-
-
-@pytest.fixture(scope="session")
-def again(plain_tiny_llama, plain_tiny_qwen):
-    """Function to a tiny model of its own for an engine: the shared one stays free for comparison."""
-
-    def make(model):
-        plain = {"tiny-llama": plain_tiny_llama, "tiny-qwen": plain_tiny_qwen}[model.card.name]
-        return wrap_model(copy.deepcopy(plain), model.chat.tokenizer, name=model.card.name)
 
     return make
 
@@ -104,7 +57,7 @@ def catalog_of():
 
 
 @pytest.fixture(scope="session")
-def served(catalog_of):
+def served(catalog_of, patience):
     """Context manager: a model behind a real server, as ``(client, engine, url)``."""
 
     @contextmanager
@@ -113,7 +66,7 @@ def served(catalog_of):
             LiveBatch(model, **sizes) as batch,
             running(make_app(batch, catalog_of(model), max_tokens=max_tokens, api_key=api_key)) as url,
             openai.OpenAI(
-                base_url=f"{url}/v1", api_key=api_key or "none is needed", max_retries=0, timeout=SECONDS
+                base_url=f"{url}/v1", api_key=api_key or "none is needed", max_retries=0, timeout=patience
             ) as client,
         ):
             yield client, batch, url
