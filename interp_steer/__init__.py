@@ -35,7 +35,9 @@ if TYPE_CHECKING:
     from interp_steer.sweeps.halving import halve
     from interp_steer.sweeps.margins import PropensitySpec, read_propensity, save_propensity
     from interp_steer.sweeps.propensity import propensity
+    from interp_steer.sweeps.pushes import NEUTRAL_PROMPTS, pushes
     from interp_steer.sweeps.run_sweep import sweep
+    from interp_steer.sweeps.shifts import PushSpec, read_pushes, save_pushes
     from interp_steer.vectors.fit import fit
     from interp_steer.vectors.vector import read_vectors, save_vectors
 
@@ -44,7 +46,9 @@ _HOMES = {
     "ClaudeSpec": "judges.claude_spec",
     "InterpSteerError": "errors",
     "LocalEngine": "sweeps.answers",
+    "NEUTRAL_PROMPTS": "sweeps.pushes",
     "PropensitySpec": "sweeps.margins",
+    "PushSpec": "sweeps.shifts",
     "SweepSpec": "sweeps.grid",
     "analyze": "analysis",
     "begin_run": "begin",
@@ -59,16 +63,19 @@ _HOMES = {
     "load_model": "model.load",
     "open_run": "run",
     "propensity": "sweeps.propensity",
+    "pushes": "sweeps.pushes",
     "read_activations": "activations.artifact",
     "read_behavior": "pairs",
     "read_outcomes": "outcomes",
     "read_pairs": "pairs",
     "read_prompts": "pairs",
     "read_propensity": "sweeps.margins",
+    "read_pushes": "sweeps.shifts",
     "read_vectors": "vectors.vector",
     "run_behavior": "pipeline",
     "save_activations": "activations.artifact",
     "save_propensity": "sweeps.margins",
+    "save_pushes": "sweeps.shifts",
     "save_vectors": "vectors.vector",
     "steer": "steering.steer",
     "sweep": "sweeps.run_sweep",
@@ -77,11 +84,13 @@ _HOMES = {
 }
 
 __all__ = [
+    "NEUTRAL_PROMPTS",
     "CalibrationSpec",
     "ClaudeSpec",
     "InterpSteerError",
     "LocalEngine",
     "PropensitySpec",
+    "PushSpec",
     "SweepSpec",
     "analyze",
     "begin_run",
@@ -96,16 +105,19 @@ __all__ = [
     "load_model",
     "open_run",
     "propensity",
+    "pushes",
     "read_activations",
     "read_behavior",
     "read_outcomes",
     "read_pairs",
     "read_prompts",
     "read_propensity",
+    "read_pushes",
     "read_vectors",
     "run_behavior",
     "save_activations",
     "save_propensity",
+    "save_pushes",
     "save_vectors",
     "steer",
     "sweep",

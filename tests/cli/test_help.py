@@ -14,6 +14,7 @@ COMMANDS = [
     "fit",
     "steer",
     "propensity",
+    "pushes",
     "calibrate",
     "sweep",
     "judge",

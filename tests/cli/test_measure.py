@@ -12,6 +12,7 @@ from interp_steer.model.load import load_model
 from interp_steer.records import from_json, to_json
 from interp_steer.sweeps.calibrate import Calibration
 from interp_steer.sweeps.margins import read_propensity
+from interp_steer.sweeps.shifts import read_pushes
 from interp_steer.vectors.fit import fit
 from interp_steer.vectors.vector import save_vectors
 
@@ -51,6 +52,27 @@ def test_propensity_is_measured_once(tiny_run, interp_steer, tmp_path):
     assert other.returncode == 1
     assert "was measured with other settings, vectors or pairs: measuring anew" in other.stderr
     assert read_propensity(tiny_run.propensity_path).card == found.card, "what is there stays until there is better"
+
+
+def test_a_run_is_pushed_once_and_analyzed(tiny_run, interp_steer, tmp_path):
+    options = ("--layers", "1,3", "--random", "1", "--device", "cpu")
+    done = interp_steer("pushes", tiny_run.path, *options, "--json")
+    assert done.returncode == 0, done.stderr
+    said, found = json.loads(done.stdout), read_pushes(tiny_run.pushes_path)
+    assert found.card.spec.layers == (1, 3)
+    assert said["equal"]["mean"] == pytest.approx(found.equal.mean(axis=1))
+    assert said["natural"]["alpha"] == pytest.approx(found.natural_alpha)
+    assert said["n_places"] == found.answers.size
+    shutil.rmtree(tmp_path / "model")  # from here on, there is nothing to measure with
+    again = interp_steer("pushes", tiny_run.path)
+    assert again.returncode == 0, again.stderr
+    assert f"over {found.answers.size} tokens of neutral answers" in " ".join(again.stdout.split())
+    analyzed = interp_steer("analyze", "small_push", tiny_run.path)
+    assert analyzed.returncode == 0, analyzed.stderr
+    assert "At an equal dose the predictions move most at layer" in " ".join(analyzed.stdout.split())
+    other = interp_steer("pushes", tiny_run.path, "--alpha", "0.2")
+    assert other.returncode == 1, "measuring anew takes the model"
+    assert read_pushes(tiny_run.pushes_path).card == found.card
 
 
 def test_a_calibration_is_solved_once(tiny_run, interp_steer, tmp_path):
