@@ -17,6 +17,7 @@ NAMES = [
     "enthusiastic",
     "french",
     "hedging",
+    "listing",
     "ocean",
     "permissive",
     "pirate",

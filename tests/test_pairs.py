@@ -22,6 +22,7 @@ NAMES = [
     "enthusiastic",
     "french",
     "hedging",
+    "listing",
     "ocean",
     "permissive",
     "pirate",

@@ -14,6 +14,7 @@ NAMES = [
     "enthusiastic",
     "french",
     "hedging",
+    "listing",
     "ocean",
     "permissive",
     "pirate",

@@ -7,7 +7,10 @@ import pytest
 
 from interp_steer.pairs import BUILTIN
 
-NAMES = "concise, enthusiastic, french, hedging, ocean, permissive, pirate, questioning, refusal, spanish, sutro_tower"
+NAMES = (
+    "concise, enthusiastic, french, hedging, listing, ocean, permissive, pirate, questioning, refusal, spanish, "
+    "sutro_tower"
+)
 
 
 @pytest.fixture

@@ -10,6 +10,7 @@ from interp_steer.judges.scorers.enthusiasm import enthusiasm
 from interp_steer.judges.scorers.hedging import hedging
 from interp_steer.judges.scorers.language import language
 from interp_steer.judges.scorers.lexicon import lexicon
+from interp_steer.judges.scorers.listing import listing
 from interp_steer.judges.scorers.mentions import mentions
 from interp_steer.judges.scorers.questions import questions
 from interp_steer.judges.scorers.refusal import compliance, refusal
@@ -23,6 +24,7 @@ SCORERS: dict[str, Callable[..., float]] = {
     "mentions": mentions,
     "enthusiasm": enthusiasm,
     "hedging": hedging,
+    "listing": listing,
     "questions": questions,
     "vocabulary": vocabulary,
     "lexicon": lexicon,
