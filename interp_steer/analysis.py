@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from importlib.metadata import EntryPoint, entry_points
+from pathlib import Path
 
 from interp_steer.errors import AnalysisError
 from interp_steer.files import write_json
@@ -10,6 +11,9 @@ from interp_steer.records import to_json
 from interp_steer.run import Run
 
 GROUP = "interp_steer.analyses"
+
+STUDY_GROUP = "interp_steer.study_analyses"
+"""Questions that are asked of several runs at once: functions ``(runs) -> AnalysisResult``."""
 
 READS_OTHERS = ("layer_selection",)
 """Analyses that read the stored results of the others, and hence run last."""
@@ -50,24 +54,43 @@ def analyze(run: Run, names: Sequence[str] | None = None) -> list[AnalysisResult
     return [_run_one(run, entry) for entry in chosen]
 
 
+def analyze_study(runs: Sequence[Run], folder: Path) -> list[AnalysisResult]:
+    """Ask every installed question of several runs on one model, and store each answer in ``folder/analyses``.
+
+    Raises:
+        AnalysisError: If an input is undefined, or a result holds NaN or Inf.
+        RunError: If a run lacks what a question reads.
+    """
+    found = []
+    for entry in sorted(entry_points(group=STUDY_GROUP), key=lambda entry: entry.name):
+        result = _load(entry)(runs)
+        _store(result, folder / "analyses" / f"{entry.name}.json", entry)
+        found.append(result)
+    return found
+
+
 def _run_one(run: Run, entry: EntryPoint) -> AnalysisResult:
-    result = _load(entry)(run)
+    result: AnalysisResult = _load(entry)(run)
+    _store(result, run.analysis_path(entry.name), entry)
+    return result
+
+
+def _store(result: AnalysisResult, path: Path, entry: EntryPoint) -> None:
     try:
-        write_json(run.analysis_path(entry.name), to_json(result))
+        write_json(path, to_json(result))
     except ValueError as error:
         raise AnalysisError(
             f"analysis {entry.name!r}: its result holds NaN or Inf; undefined values are None"
         ) from error
-    return result
 
 
 def _entries() -> list[EntryPoint]:
     return sorted(entry_points(group=GROUP), key=lambda entry: (entry.name in READS_OTHERS, entry.name))
 
 
-def _load(entry: EntryPoint) -> Callable[[Run], AnalysisResult]:
+def _load(entry: EntryPoint) -> Callable[..., AnalysisResult]:
     try:
-        analysis: Callable[[Run], AnalysisResult] = entry.load()
+        analysis: Callable[..., AnalysisResult] = entry.load()
     except (ImportError, AttributeError) as error:
         package = entry.dist.name if entry.dist else "unknown package"
         raise AnalysisError(f"analysis {entry.name!r} of {package} cannot be imported: {error}") from error

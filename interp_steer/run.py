@@ -53,6 +53,11 @@ class Run:
         return self.path / "pushes.safetensors"
 
     @property
+    def held_out_path(self) -> Path:
+        """How likely the responses of the test pairs are under what dev chose, and under controls."""
+        return self.path / "held_out.safetensors"
+
+    @property
     def calibration_path(self) -> Path:
         """The alpha of equal disturbance at each layer."""
         return self.path / "calibration.json"

@@ -22,12 +22,8 @@ from interp_steer.terms import Scope
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from interp_steer.begin import Source
     from interp_steer.run import Run
     from interp_steer.sweeps.calibrate import Calibration
-    from interp_steer.vectors.vector import SteeringVectors
-
-PROMPTS = 4
 
 
 def calibrate_command(
@@ -55,6 +51,7 @@ def calibrate_command(
     from interp_steer.begin import check_unchanged
     from interp_steer.records import to_json
     from interp_steer.run import open_run
+    from interp_steer.teacher_forced import calibrate_stage
     from interp_steer.vectors.vector import read_vectors
 
     opened = open_run(run)
@@ -65,7 +62,8 @@ def calibrate_command(
     given["layers"] = parse_layers(layers, vectors.n_layers) if layers else None
     with opened.lock():
         loaded = source(manifest["model_name"], device, dtype, device_map, revision)
-        found = _solved(opened, vectors, {name: value for name, value in given.items() if value is not None}, loaded)
+        spec = _spec(opened, vectors.n_layers, {name: value for name, value in given.items() if value is not None})
+        found = calibrate_stage(opened, loaded, spec, lambda text: typer.echo(text, err=True))
     if as_json:
         typer.echo(json.dumps(to_json(found)))
     else:
@@ -73,47 +71,16 @@ def calibrate_command(
         typer.echo(_suggestion(found))
 
 
-def _held(run: "Run") -> "Calibration | None":
-    """Return what was solved before; nothing if it cannot be read, since it can be solved again."""
-    from pydantic import ValidationError
+def _spec(run: "Run", n_layers: int, given: dict[str, Any]) -> "CalibrationSpec":
+    """Return what the options ask for, on top of what was solved before, or else of the defaults."""
+    from interp_steer.sweeps.calibrate import CalibrationSpec
+    from interp_steer.teacher_forced import held_calibration
 
-    from interp_steer.records import from_json
-    from interp_steer.sweeps.calibrate import Calibration
-
-    try:
-        return from_json(Calibration, json.loads(run.calibration_path.read_bytes()))
-    except (FileNotFoundError, ValueError, ValidationError):
-        return None
-
-
-def _solved(run: "Run", vectors: "SteeringVectors", given: dict[str, Any], source: "Source") -> "Calibration":
-    """Return what the run holds if it is what is asked for; solve and keep it otherwise."""
-    from interp_steer.begin import timed
-    from interp_steer.files import write_json
-    from interp_steer.pairs import read_prompts
-    from interp_steer.records import digest, to_json
-    from interp_steer.sweeps.calibrate import CalibrationSpec, calibrate
-    from interp_steer.sweeps.margins import vectors_digest
-    from interp_steer.sweeps.rows import claim_model
-
-    manifest, held = run.manifest(), _held(run)
+    held = held_calibration(run)
     default = CalibrationSpec(
-        layers=tuple(range(vectors.n_layers)), scope=manifest.get("sweep", {}).get("scope", "response")
+        layers=tuple(range(n_layers)), scope=run.manifest().get("sweep", {}).get("scope", "response")
     )
-    spec: CalibrationSpec = replace(held.spec if held else default, **given)
-    spec.check(vectors)
-    prompts = [prompt.text for prompt in read_prompts(manifest["behavior_source"], "dev")[:PROMPTS]]
-    if held:
-        if (held.spec, held.prompts, held.vectors) == (spec, digest(prompts), vectors_digest(vectors)):
-            return held
-        typer.echo(f"{run.calibration_path} was solved with other settings, vectors or prompts: solving anew", err=True)
-    with timed(run, "load model"):
-        model = source.model
-    claim_model(run, model.card)
-    with timed(run, "calibrate"):
-        found = calibrate(model, vectors, prompts, spec)
-    write_json(run.calibration_path, to_json(found))
-    return found
+    return replace(held.spec if held else default, **given)
 
 
 def _table(found: "Calibration") -> "Table":

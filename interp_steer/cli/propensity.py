@@ -13,18 +13,18 @@ from interp_steer.cli.options import (
     DeviceOption,
     DtypeOption,
     JsonOption,
+    OperationOption,
     RevisionOption,
     RunArgument,
     parse_layers,
     source,
     sweep_spec,
 )
-from interp_steer.terms import Scope
+from interp_steer.terms import Operation, Scope
 
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from interp_steer.begin import Source
     from interp_steer.run import Run
     from interp_steer.sweeps.margins import Propensity, PropensitySpec
     from interp_steer.vectors.vector import SteeringVectors
@@ -36,6 +36,7 @@ def propensity_command(
     run: RunArgument,
     layers: Annotated[str | None, typer.Option(help=LAYERS_HELP + " By default all.")] = None,
     alphas: AlphasOption = None,
+    operation: OperationOption = None,
     scope: Annotated[Scope | None, typer.Option(help="Steered positions; by default as in the run's sweep.")] = None,
     random: Annotated[
         int | None, typer.Option(help=f"Random directions per layer; by default {DEFAULT_RANDOM}.", min=0)
@@ -57,31 +58,21 @@ def propensity_command(
 
     from interp_steer.begin import check_unchanged
     from interp_steer.run import open_run
+    from interp_steer.teacher_forced import propensity_stage
     from interp_steer.vectors.vector import read_vectors
 
     opened = open_run(run)
     check_unchanged(opened, opened.manifest()["behavior_source"])
     vectors = read_vectors(opened.vectors_path)
     with opened.lock():
-        spec = _spec(opened, vectors, layers, alphas, scope, random)
+        spec = _spec(opened, vectors, layers, alphas, operation, scope, random)
         spec.check(vectors)
         model = source(opened.manifest()["model_name"], device, dtype, device_map, revision)
-        found = _measured(opened, vectors, spec, model)
+        found = propensity_stage(opened, model, spec, lambda text: typer.echo(text, err=True))
     if as_json:
         typer.echo(json.dumps(_summary(found)))
     else:
         Console().print(_table(found))
-
-
-def _held(run: "Run") -> "Propensity | None":
-    """Return what was measured before; nothing if it cannot be read, since it can be measured again."""
-    from interp_steer.errors import RunError
-    from interp_steer.sweeps.margins import read_propensity
-
-    try:
-        return read_propensity(run.propensity_path)
-    except RunError:
-        return None
 
 
 def _spec(
@@ -89,13 +80,15 @@ def _spec(
     vectors: "SteeringVectors",
     layers: str | None,
     alphas: str | None,
+    operation: Operation | None,
     scope: Scope | None,
     n_random: int | None,
 ) -> "PropensitySpec":
     """Return what the options ask for, on top of what was measured before, or else of what the run's sweep covers."""
     from interp_steer.sweeps.margins import PropensitySpec
+    from interp_steer.teacher_forced import held_propensity
 
-    name, swept, held = run.manifest()["model_name"], run.manifest().get("sweep", {}), _held(run)
+    name, swept, held = run.manifest()["model_name"], run.manifest().get("sweep", {}), held_propensity(run)
     if held:
         spec = held.card.spec
     else:
@@ -105,12 +98,15 @@ def _spec(
             scope=swept.get("scope", "response"),
             n_random=DEFAULT_RANDOM,
             seed=swept.get("seed", 0),
+            operation=swept.get("operation", "add"),
         )
+    done = operation or spec.operation
+    if not held and done == spec.operation:
         alphas = alphas or ",".join(str(alpha) for alpha in swept.get("alphas", ())) or None
     changes: dict[str, Any] = {}
-    if alphas or not held:
-        grid = sweep_spec(name, vectors.n_layers, alphas=alphas)
-        changes = {"alphas": grid.alphas, "random_alpha": grid.random_alphas[0]}
+    if alphas or not held or done != spec.operation:  # a grid is in the unit of its operation
+        grid = sweep_spec(name, vectors.n_layers, alphas=alphas, operation=done)
+        changes = {"alphas": grid.alphas, "random_alpha": grid.random_alphas[0], "operation": done}
     if layers:
         changes["layers"] = parse_layers(layers, vectors.n_layers)
     if scope:
@@ -118,32 +114,6 @@ def _spec(
     if n_random is not None:
         changes["n_random"] = n_random
     return replace(spec, **changes)
-
-
-def _measured(run: "Run", vectors: "SteeringVectors", spec: "PropensitySpec", source: "Source") -> "Propensity":
-    """Return what the run holds if it is what is asked for; measure and keep it otherwise."""
-    from interp_steer.begin import timed
-    from interp_steer.pairs import read_pairs
-    from interp_steer.sweeps.margins import propensity_card, save_propensity
-
-    pairs = read_pairs(run.manifest()["behavior_source"], "dev")
-    held = _held(run)
-    if held:
-        if held.card.basis == propensity_card(run.model_card(), vectors, pairs, spec).basis:
-            return held
-        typer.echo(
-            f"{run.propensity_path} was measured with other settings, vectors or pairs: measuring anew", err=True
-        )
-    from interp_steer.sweeps.propensity import propensity
-    from interp_steer.sweeps.rows import claim_model
-
-    with timed(run, "load model"):
-        model = source.model
-    claim_model(run, model.card)
-    with timed(run, "propensity"):
-        found = propensity(model, vectors, pairs, spec)
-    save_propensity(found, run.propensity_path)
-    return found
 
 
 def _summary(found: "Propensity") -> dict[str, Any]:

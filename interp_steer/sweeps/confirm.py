@@ -1,0 +1,131 @@
+"""Measure pushes that were chosen elsewhere on held-out pairs, each along a direction of its own."""
+
+from collections.abc import Mapping, Sequence
+from importlib.metadata import version
+
+import numpy as np
+from jaxtyping import Float
+
+from interp_steer.activations.artifact import Activations
+from interp_steer.behaviors import Behavior, Pair
+from interp_steer.errors import SteeringError
+from interp_steer.model.protocol import Model
+from interp_steer.progress import progress
+from interp_steer.records import ModelCard
+from interp_steer.steering.intervention import Intervention
+from interp_steer.sweeps.heldout import HeldOut, HeldOutCard, HeldOutCell, Role, held_out_card
+from interp_steer.sweeps.sides import SidesReplay
+from interp_steer.terms import Method, Scope
+from interp_steer.vectors.controls import random_direction, sign_flipped_direction
+from interp_steer.vectors.fit import fit
+from interp_steer.vectors.vector import SteeringVectors
+
+VERSIONED = ("interp-steer", "torch", "transformers", "transformer-lens")
+
+Cell = tuple[int, float]
+"""A layer and an alpha."""
+
+Directed = tuple[HeldOutCell, Float[np.ndarray, " d_model"]]
+METHODS: tuple[tuple[Role, Method], ...] = (("pca", "pca"), ("pca_centered", "pca_centered"))
+
+
+def directed_cells(
+    vectors: SteeringVectors,
+    activations: Activations,
+    *,
+    best: Cell,
+    chosen: Sequence[Cell],
+    equal_kl: Sequence[Cell],
+    others: Mapping[str, tuple[SteeringVectors, Cell]],
+    n_random: int,
+    n_flipped: int,
+) -> list[Directed]:
+    """Lay out what is measured on held-out pairs; a control whose direction is zero is left out.
+
+    Args:
+        vectors: Steering vectors of the behavior.
+        activations: The pairs behind them.
+        best: The cell that dev chose of all; the controls are there.
+        chosen: The best cell of each layer on dev.
+        equal_kl: Each layer at the alpha of equal disturbance, where it has one.
+        others: Other behaviors' vectors, each with the cell where it steers its own behavior best.
+        n_random: Number of random directions.
+        n_flipped: Number of sign flips of the pairs.
+    """
+    layer, alpha = best
+    at = {"layer": layer, "alpha": alpha}
+    differences = activations.differences(layer)
+    found: list[Directed] = []
+    for role, cells in (("chosen", chosen), ("equal_kl", equal_kl)):
+        found += [(HeldOutCell(role=role, layer=one, alpha=dose), vectors.at(one)) for one, dose in cells]  # type: ignore[arg-type]
+    found.append((HeldOutCell(role="minus", layer=layer, alpha=-alpha), vectors.at(layer)))
+    for seed in range(n_random):
+        direction = random_direction(vectors.direction.shape[1], layer=layer, seed=seed)
+        found.append((HeldOutCell(role="random", name=str(seed), **at), direction))
+    for seed in range(n_flipped):
+        flipped = sign_flipped_direction(differences, layer=layer, seed=seed)
+        found.append((HeldOutCell(role="sign_flipped", name=str(seed), **at), flipped))
+    for role, method in METHODS:
+        found.append((HeldOutCell(role=role, **at), fit(activations, method=method).direction[layer]))
+    for name, (theirs, (other_layer, other_alpha)) in others.items():
+        cell = HeldOutCell(role="other", layer=other_layer, alpha=other_alpha, name=name)
+        found.append((cell, theirs.at(other_layer)))
+    return [(cell, direction) for cell, direction in found if np.any(direction)]
+
+
+def confirm(
+    model: Model, behavior: Behavior, pairs: Sequence[Pair], directed: Sequence[Directed], scope: Scope
+) -> HeldOut:
+    """Measure how likely both responses of every held-out pair are under every push, and after a system prompt.
+
+    Args:
+        model: The model the directions were made on.
+        behavior: Whose system prompt is the prompted baseline.
+        pairs: Pairs that made no vector and chose no cell.
+        directed: What is pushed, and along which direction.
+        scope: Positions that are steered.
+
+    Raises:
+        SteeringError: If there are no pairs or pushes, or a likelihood is not finite.
+        TemplateError: If tokens merge across the seam between a prompt and its response.
+    """
+    if not pairs or not directed:
+        raise SteeringError("held-out likelihoods need at least one pair and one push")
+    layers = sorted({cell.layer for cell, _ in directed})
+    n_layers = model.card.n_layers
+    steered = np.empty((2, len(directed), len(pairs)))
+    work = sum(2 * len(pairs) * (n_layers - cell.layer) for cell, _ in directed)
+    with progress("held-out pairs", work) as advance:
+        prompted = SidesReplay(model, pairs, [], scope, system=behavior.system_prompt).unsteered()
+        sides = SidesReplay(model, pairs, layers, scope)
+        for layer in layers:
+            members = [i for i, (cell, _) in enumerate(directed) if cell.layer == layer]
+            pushes = [Intervention(layer=layer, alpha=directed[i][0].alpha, direction=directed[i][1]) for i in members]
+
+            def count(rows: int, layer: int = layer) -> None:
+                advance(rows * (n_layers - layer), f"layer {layer}")
+
+            steered[:, members] = sides.steered(pushes, count)
+    return HeldOut(
+        unsteered=sides.unsteered(),
+        prompted=prompted,
+        steered=steered,
+        tokens=sides.tokens,
+        card=confirm_card(model.card, behavior, pairs, directed, scope),
+    )
+
+
+def confirm_card(
+    model: ModelCard, behavior: Behavior, pairs: Sequence[Pair], directed: Sequence[Directed], scope: Scope
+) -> HeldOutCard:
+    """Return the card of what :func:`confirm` would measure."""
+    return held_out_card(
+        model,
+        behavior.name,
+        pairs,
+        behavior.system_prompt,
+        scope,
+        [cell for cell, _ in directed],
+        np.stack([direction for _, direction in directed]),
+        {name: version(name) for name in VERSIONED},
+    )
