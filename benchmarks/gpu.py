@@ -6,7 +6,7 @@ the roofline: what a step must at least move and compute, at the bandwidth and p
 
 import importlib.util
 import statistics
-import sys
+from collections.abc import Callable
 from typing import Annotated, Any
 
 import measuring
@@ -87,15 +87,21 @@ def main(
     def alone() -> int:
         return sum(len(by_hand.generate_cell(plain, grid, grid.cells[at], grid.prompts[:1])[0]) for at in cells)
 
-    memory: dict[str, float] = {}
-
     def mine() -> int:
-        _reset_memory(device)
-        tokens = sum(map(len, ours.complete(model, rows, n_tokens, "response", batch=best)))
-        memory[OURS] = _memory(device)
-        return tokens
+        return sum(map(len, ours.complete(model, rows, n_tokens, "response", batch=best)))
 
-    sides = {OURS: lambda: timed(mine), ALONE: lambda: timed(alone), UNSTEERED: lambda: timed(unsteered)}
+    memory: dict[str, float | None] = {}
+
+    def watched(name: str, work: Callable[[], int]) -> Timed:
+        _reset_memory(device)
+        found = timed(work)
+        memory[name] = _memory(device)
+        return found
+
+    sides = {
+        name: lambda name=name, work=work: watched(name, work)
+        for name, work in {OURS: mine, ALONE: alone, UNSTEERED: unsteered}.items()
+    }
     found: dict[str, list[Timed]] = measuring.interleaved(sides, 1 if tiny or quick else 2)
     rates, ratios = measuring.rates(found), measuring.speedups(found, OURS)
     seconds = statistics.median(one.seconds for one in found[OURS])
@@ -126,7 +132,7 @@ def main(
         scaled={ALONE: len(cells), UNSTEERED: best},
         step=steps,
         device={"matmul_tflops": peak / 1e12, "copy_gb_per_second": bandwidth / 1e9},
-        memory_gb={"peak_of_ours": memory[OURS], "weights": _weight_bytes(plain) / 1e9},
+        peak_memory_gb={**memory, "weights": _weight_bytes(plain) / 1e9},
         kernels={name: importlib.util.find_spec(name) is not None for name in ("fla", "causal_conv1d", "flash_attn")},
     )  # fmt: skip
 
@@ -179,15 +185,13 @@ def _reset_memory(device: str) -> None:
         torch.cuda.reset_peak_memory_stats()
 
 
-def _memory(device: str) -> float:
-    """Return the most memory held so far, in GB: on the device, or of the process."""
-    if device == "cuda":
-        import torch
+def _memory(device: str) -> float | None:
+    """Return the most memory held since the last reset, in GB; None on a CPU, which keeps no such count."""
+    if device != "cuda":
+        return None
+    import torch
 
-        return torch.cuda.max_memory_allocated() / 1e9
-    import resource
-
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024) / 1e9
+    return torch.cuda.max_memory_allocated() / 1e9
 
 
 if __name__ == "__main__":

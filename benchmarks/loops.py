@@ -24,7 +24,7 @@ def main(
 ) -> None:
     """Measure the precision of loop detection on steered rows of SmolLM2-135M, and the tokens it saves.
 
-    Layers x alphas x prompts, where alphas go up to where the model breaks: that is where loops are.
+    Layers x alphas x prompts, with alphas at which the model breaks: that is where loops are.
 
     Try:
 
@@ -85,7 +85,7 @@ def main(
 def _grid(model: Any, name: str, new_tokens: int, quick: bool) -> Any:
     from grid import Cell, Grid, make_grid, spread
 
-    n_layers, alphas, n_prompts = (2, (0.3, 0.6), 2) if quick else (8, (0.1, 0.2, 0.3, 0.4, 0.5, 0.6), 6)
+    n_layers, alphas, n_prompts = (2, (0.3, 0.6), 2) if quick else (8, (0.3, 0.4, 0.5, 0.6), 6)
     layers = spread(n_layers, model.card.n_layers)
     laid = make_grid(model, layers=layers, alphas=alphas, n_prompts=n_prompts, new_tokens=new_tokens, scope="response")
     if name == "random":

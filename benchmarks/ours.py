@@ -29,13 +29,10 @@ def complete(
     return [list(one.ids) for one in decode(model, rows, settings, batch_size=batch)]
 
 
-def complete_and_score(
-    model: Model, rows: Sequence[DecodeRow], new_tokens: int, scope: Scope, *, batch: int
-) -> list[list[int]]:
-    """Complete rows as a sweep does: the unsteered model then says how likely each completion is."""
-    said = complete(model, rows, new_tokens, scope, batch=batch)
+def score(model: Model, rows: Sequence[DecodeRow], said: Sequence[Sequence[int]]) -> int:
+    """Have the unsteered model say how likely each completion is, as a sweep does; return their tokens."""
     mean_nll(model, [row.prompt_ids for row in rows], [tuple(ids) for ids in said])
-    return said
+    return sum(map(len, said))
 
 
 def step_seconds(model: Model, rows: Sequence[DecodeRow], steps: int, scope: Scope) -> list[float]:

@@ -15,6 +15,8 @@ from measuring import Quick, Rounds, Threads, Timed, say, timed
 from peers import PEERS, NoPeers, Peer, PeersFolder, peers, steering_job, steers
 
 OURS = "interp-steer"
+SCORED = "interp-steer, and the likelihood of every completion"
+HALF = "interp-steer, bfloat16"
 app = typer.Typer(add_completion=False)
 
 
@@ -81,7 +83,7 @@ def main(
         running: dict[str, Peer] = {}
         missing = dict.fromkeys(PEERS, "left out on request")
         if not (no_peers or (quick and peers_folder is None)):
-            job = steering_job(model, grid, 1 if quick else 4, threads)
+            job = steering_job(model, grid, 1 if quick else 3, threads)
             running, missing = stack.enter_context(peers(list(PEERS), peers_folder, job))
         measuring.emit("sweep", settings, **_compare(model, plain, grid, running, missing, batch, rounds, bf16, quick))
 
@@ -93,12 +95,14 @@ def _compare(
     import ours
     import plain as by_hand
     from grid import agreement, upto_end
+    from precision import texts_changed
     from subjects import n_parameters
 
     from interp_steer.model.load import load_model
 
     said: dict[str, list[list[int]]] = {}
-    some = grid.some_cells(1 if quick else 4)
+    latest: dict[str, Timed] = {}
+    some = grid.some_cells(1 if quick else 3)
     n_prompts = len(grid.prompts)
 
     def side(name: str, work: Callable[[], list[list[int]]]) -> Callable[[], Timed]:
@@ -113,16 +117,22 @@ def _compare(
         said[name] = [ids for cell in answer["found"] for ids in cell]
         return Timed(seconds=answer["seconds"], tokens=sum(map(len, said[name])))
 
+    def complete() -> Timed:
+        latest[OURS] = side(OURS, lambda: ours.complete(model, grid.rows, grid.new_tokens, grid.scope, batch=batch))()
+        return latest[OURS]
+
+    def scored() -> Timed:
+        """Add to the completions just timed what reading them takes: a sweep does one after the other."""
+        reading = timed(lambda: ours.score(model, grid.rows, said[OURS]))
+        return Timed(seconds=latest[OURS].seconds + reading.seconds, tokens=latest[OURS].tokens)
+
     def unsteered(n: int) -> list[list[int]]:
         return by_hand.generate(plain, (grid.prompts * n)[:n], grid.new_tokens)
 
     alone, per_cell = "hook, one row at a time", "hook, batched over the prompts of a cell"
     sides: dict[str, Callable[[], Timed]] = {
-        OURS: side(OURS, lambda: ours.complete(model, grid.rows, grid.new_tokens, grid.scope, batch=batch)),
-        f"{OURS}, and the likelihood of every completion": side(
-            "scored",
-            lambda: ours.complete_and_score(model, grid.rows, grid.new_tokens, grid.scope, batch=batch),
-        ),
+        OURS: complete,
+        SCORED: scored,
         alone: side(
             alone,
             lambda: [
@@ -142,15 +152,19 @@ def _compare(
         sides[name] = lambda name=name: asked(name)
     half = load_model("smollm2-135m", device="cpu", dtype="bfloat16") if bf16 else None
     if half is not None:
-        sides["interp-steer, bfloat16"] = side(
-            "bfloat16", lambda: ours.complete(half, grid.rows, grid.new_tokens, grid.scope, batch=batch)
-        )
+        sides[HALF] = side("bfloat16", lambda: ours.complete(half, grid.rows, grid.new_tokens, grid.scope, batch=batch))
     say("warming up")
-    ours.complete(model, grid.rows, 2, grid.scope, batch=batch)
+    for one in (model, *((half,) if half is not None else ())):
+        ours.complete(one, grid.rows, 2, grid.scope, batch=batch)
     unsteered(1)
     found = measuring.interleaved(sides, rounds)
     rates, ratios = measuring.rates(found), measuring.speedups(found, OURS)
 
+    fast = None
+    if half is not None:
+        slow = zip(found[alone], found[HALF], strict=True)
+        fast = statistics.median(one.per_token / other.per_token for one, other in slow)
+        say(f"bfloat16: {fast:.1f} times as fast as one row at a time in float32")
     before_end = [upto_end(ids, model.eos_ids, included=False) for ids in said[OURS]]  # which others are denied
     mine = {
         alone: [before_end[at * n_prompts + i % n_prompts] for i, at in enumerate(some)],
@@ -161,7 +175,7 @@ def _compare(
         name: {"versions": one.versions, **steers(one, said[name], said["unsteered 8"], n_prompts)}
         for name, one in running.items()
     }
-    steps = _steps(model, plain, grid, (1, 4) if quick else (1, 4, 32, 128), 4 if quick else 24, rounds)
+    steps = _steps(model, plain, grid, (1, 4) if quick else (1, 4, 32, 128), 4 if quick else 12, rounds)
     floor, peak = grid.flop_floor(*n_parameters(plain)), measuring.matmul_peak()
     seconds = statistics.median(one.seconds for one in found[OURS])
     bound = sum(floor.values()) / peak
@@ -176,14 +190,18 @@ def _compare(
     say(f"floor {bound:.1f} s at {peak / 1e9:.0f} GFLOP/s; ours took {seconds:.1f} s, {seconds / bound:.2f} times that")
     return {
         "medians": {"tokens_per_second": rates, "interp_steer_seconds": seconds},
-        "ratios": {"seconds_per_token_against_ours": ratios, "ours_against_floor": seconds / bound},
+        "ratios": {
+            "seconds_per_token_against_ours": ratios,
+            "float32_one_at_a_time_against_bfloat16": fast,
+            "ours_against_floor": seconds / bound,
+        },
         "scaled": {alone: len(some), per_cell: len(some) * n_prompts, **dict.fromkeys(running, len(some) * n_prompts)},
         "agreement": same,
         "peers": {**shown, **dict.fromkeys(missing)},
         "peers_missing": missing,
         "step": steps,
         "floor": {"flop": floor, "matmul_gflops": peak / 1e9, "seconds": bound},
-        "bfloat16": _precision(model, grid, said[OURS], said["bfloat16"]) if half is not None else None,
+        "bfloat16": texts_changed(model, grid, said[OURS], said["bfloat16"]) if half is not None else None,
     }
 
 
@@ -206,28 +224,6 @@ def _steps(model: Any, plain: Any, grid: Any, sizes: tuple[int, ...], steps: int
             "ratio": statistics.median(a / b for a, b in pairs),
         }
         say(f"decode step at batch {n}: {found[n]['ratio']:.2f} times the bare model's")
-    return found
-
-
-def _precision(model: Any, grid: Any, full: list[list[int]], half: list[list[int]]) -> dict[str, Any]:
-    """Say what bfloat16 changes; how likely a text is, is read in float32 for both."""
-    from grid import agreement, upto_end
-
-    from interp_steer.likelihood import mean_nll
-
-    full, half = ([upto_end(ids, model.eos_ids) for ids in side] for side in (full, half))
-    prompts = [row.prompt_ids for row in grid.rows]
-    values = [mean_nll(model, prompts, [tuple(ids) for ids in side]) for side in (full, half)]
-    gaps = [b - a for a, b in zip(*values, strict=True) if a is not None and b is not None]
-    found = {
-        **agreement(full, half),
-        "equal_texts": statistics.mean(
-            model.chat.decode(a) == model.chat.decode(b) for a, b in zip(full, half, strict=True)
-        ),
-        "mean_nll_difference": statistics.mean(gaps) if gaps else None,
-        "mean_absolute_nll_difference": statistics.mean(map(abs, gaps)) if gaps else None,
-    }
-    measuring.table("bfloat16 against float32", ("what", "value"), list(found.items()))
     return found
 
 

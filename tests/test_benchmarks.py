@@ -22,7 +22,19 @@ def run(name, *arguments):
 
 
 @pytest.mark.parametrize(
-    "name", ["sweep.py", "extract.py", "scale.py", "loops.py", "kill.py", "judge.py", "report.py", "serve.py", "gpu.py"]
+    "name",
+    [
+        "sweep.py",
+        "precision.py",
+        "extract.py",
+        "scale.py",
+        "loops.py",
+        "kill.py",
+        "judge.py",
+        "report.py",
+        "serve.py",
+        "gpu.py",
+    ],
 )
 def test_help_teaches(name):
     done = run(name, "--help")

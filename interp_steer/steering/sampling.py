@@ -1,9 +1,10 @@
-"""The next token of every row: greedy, or sampled from a generator of the row's own."""
+"""The next token of every row: greedy, or sampled with random numbers of the row's own."""
 
 from collections.abc import Sequence
 
+import numpy as np
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float, Int, UInt64
 from torch import Tensor
 from transformers import TopPLogitsWarper
 
@@ -12,10 +13,14 @@ class Sampler:
     """Chooses tokens; a row's random numbers depend on its seed and step alone.
 
     Sampling inverts the cumulative distribution: one uniform number per row and step, however large the vocabulary.
+    The numbers of all rows are made at once: the n-th of a row is the n-th of the SplitMix64 sequence of its seed.
+
+    Source:
+        Steele, Lea, Flood, "Fast splittable pseudorandom number generators", OOPSLA 2014, doi:10.1145/2660193.2660195.
     """
 
     def __init__(self, seeds: Sequence[int], temperature: float, top_p: float) -> None:
-        """Prepare one generator per row.
+        """Begin the random numbers of every row.
 
         Args:
             seeds: Seed of each row.
@@ -24,7 +29,7 @@ class Sampler:
         """
         self._temperature = temperature
         self._nucleus = TopPLogitsWarper(top_p) if top_p < 1 else None
-        self._generators = [torch.Generator().manual_seed(seed) for seed in seeds] if temperature > 0 else []
+        self._state = mixed(np.array([seed % 2**64 for seed in seeds], dtype=np.uint64))  # so that near seeds part
 
     def choose(self, logits: Float[Tensor, "row vocab"], rows: Sequence[int]) -> Int[Tensor, " row"]:
         """Return the next token of each row; -1 where the logits are not numbers.
@@ -41,6 +46,22 @@ class Sampler:
             scaled = self._nucleus(None, scaled)
         mass = scaled.softmax(dim=-1).cumsum(dim=-1, dtype=torch.float64)
         total = mass[:, -1:]
-        uniform = torch.stack([torch.rand(1, generator=self._generators[row]) for row in rows]).to(mass)
+        uniform = torch.from_numpy(self._uniform(rows)).to(mass).unsqueeze(1)
         tokens = torch.searchsorted(mass, uniform * total, right=True)  # never a token without mass
         return tokens.masked_fill(total.isnan(), -1).squeeze(1)
+
+    def _uniform(self, rows: Sequence[int]) -> Float[np.ndarray, " row"]:
+        """Draw one number in [0, 1) for each of some rows, none of them twice."""
+        index = np.asarray(rows, dtype=np.int64)
+        self._state[index] += STEP
+        return (mixed(self._state[index]) >> np.uint64(11)) * 2.0**-53
+
+
+STEP = np.uint64(0x9E3779B97F4A7C15)
+
+
+def mixed(state: UInt64[np.ndarray, " row"]) -> UInt64[np.ndarray, " row"]:
+    """Scatter the bits of each number over all 64: the output function of SplitMix64."""
+    state = (state ^ (state >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    state = (state ^ (state >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return state ^ (state >> np.uint64(31))

@@ -1,10 +1,11 @@
 """Sampling against the softmax it should draw from."""
 
+import numpy as np
 import pytest
 import torch
 from scipy.stats import chisquare
 
-from interp_steer.steering.sampling import Sampler
+from interp_steer.steering.sampling import STEP, Sampler, mixed
 
 LOGITS = torch.tensor([2.0, 1.0, 0.0, -1.0, 1.5])
 N = 4000
@@ -76,3 +77,14 @@ def test_a_token_without_mass_is_never_drawn():
     logits = torch.full((N, 5), -torch.inf)
     logits[:, 2] = 0.0
     assert (Sampler(range(N), 1.0, 1.0).choose(logits, range(N)) == 2).all()
+
+
+def test_random_numbers_are_those_of_splitmix64():
+    """The first outputs for the seed 1234567, as other implementations have them."""
+    states = np.array([1234567], dtype=np.uint64) + STEP * np.arange(1, 4, dtype=np.uint64)
+    assert mixed(states).tolist() == [6457827717110365317, 3203168211198807973, 9817491932198370423]
+
+
+def test_near_and_negative_seeds_draw_apart():
+    tokens = Sampler([-1, 0, 1, 2, 2**64 - 2, 2**60], 1.0, 1.0).choose(torch.zeros(6, 100_000), range(6))
+    assert len(set(tokens.tolist())) == 6
