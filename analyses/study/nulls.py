@@ -118,3 +118,18 @@ def detectable(differences: Float[np.ndarray, " prompt"], *, power: float = 0.8,
         return None
     z = float(norm.ppf(0.5 + level / 2) + norm.ppf(power))
     return z * float(differences.std(ddof=1)) / float(np.sqrt(differences.size))
+
+
+def sign_flip_p(values: Sequence[float], *, draws: int = 20_000, seed: int = 0) -> float | None:
+    """One-sided p-value of the mean being above zero when the sign of every value is arbitrary.
+
+    Exact up to 14 values, drawn beyond; with n values it cannot be smaller than 2^-n. None without any.
+    """
+    if not values:
+        return None
+    found = np.asarray(values, dtype=float)
+    if found.size <= 14:
+        signs = 1.0 - 2.0 * (np.arange(2**found.size)[:, None] >> np.arange(found.size) & 1)
+        return float(np.mean(signs @ found >= found.sum() - 1e-12))
+    signs = np.random.default_rng(seed).choice([-1.0, 1.0], size=(draws, found.size))
+    return float((1 + np.sum(signs @ found >= found.sum() - 1e-12)) / (1 + draws))

@@ -1,0 +1,149 @@
+"""What each layer is worth for a behavior, prompt by prompt, by three ground truths.
+
+- ``likelihood``: by how much the push at the alpha that dev pairs chose for the layer raises the margin of each test
+  pair, in nats per token;
+- ``equal KL``: the same at the alpha of equal disturbance, so that a layer that tolerates more is not ahead for it. It
+  is the truth that was fixed beforehand for judging heuristics;
+- ``generation``: the combined score of what the model writes on each test prompt, at the alpha that dev prompts chose,
+  at the layers that were generated at.
+
+A behavior that no layer steers has no best layer; it is set aside. It counts as steerable if on the test split the cell
+that dev chose is above the unsteered model and above the strongest of the random directions there (by generation: above
+the random direction), each with a 95 % paired interval.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+import numpy as np
+from jaxtyping import Float
+
+from analyses.truth import ground_truth
+from interp_steer.findings import AnalysisResult
+from interp_steer.outcomes import MIN_PROMPTS, read_outcomes, steers
+from interp_steer.run import Run
+from interp_steer.stats import Interval, paired_bootstrap
+from interp_steer.sweeps.heldout import HeldOut, HeldOutCell, Role, read_held_out
+from interp_steer.sweeps.margins import Propensity, read_propensity
+
+Kind = Literal["likelihood", "equal KL", "generation"]
+KINDS: tuple[Kind, ...] = get_args(Kind)
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Truth:
+    """The truth of one behavior.
+
+    Attributes:
+        behavior: Its name.
+        kind: Which truth.
+        n_layers: Number of blocks of the model.
+        layers: Layers that have one, ascending.
+        values: One number for each of them and each prompt.
+        steerable: Whether the behavior is shown to be steered at all, by this kind of evidence.
+    """
+
+    behavior: str
+    kind: Kind
+    n_layers: int
+    layers: tuple[int, ...]
+    values: Float[np.ndarray, "layer prompt"]
+    steerable: bool
+
+    @property
+    def mean(self) -> Float[np.ndarray, " layer"]:
+        """The truth of each layer."""
+        return np.asarray(self.values.mean(axis=1))
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Subject:
+    """A behavior's run, with what a study reads of it."""
+
+    run: Run
+    name: str
+    n_layers: int
+    dev: Propensity
+    test: HeldOut
+    analyses: tuple[AnalysisResult, ...]
+
+    @property
+    def best(self) -> tuple[HeldOutCell, Float[np.ndarray, " pair"]]:
+        """The cell that dev pairs chose of all, with its changes on the test pairs."""
+        at = next(cell for cell, _ in self.test.of("minus"))
+        return next(
+            (cell, row) for cell, row in self.test.of("chosen") if (cell.layer, cell.alpha) == (at.layer, -at.alpha)
+        )
+
+    def mean_of(self, role: Role) -> Float[np.ndarray, " pair"] | None:
+        """Return the changes averaged over the cells with a role; None if there are none."""
+        rows = [row for _, row in self.test.of(role)]
+        return np.mean(rows, axis=0) if rows else None
+
+
+def subjects(runs: Sequence[Run]) -> list[Subject]:
+    """Read what the questions of a study share.
+
+    Raises:
+        RunError: If a run lacks its propensity, its held-out likelihoods or its analyses.
+    """
+    return [
+        Subject(
+            run=run,
+            name=run.behavior().name,
+            n_layers=run.model_card().n_layers,
+            dev=read_propensity(run.propensity_path),
+            test=read_held_out(run.held_out_path),
+            analyses=tuple(run.analysis(name) for name in run.analyses()),
+        )
+        for run in runs
+    ]
+
+
+def truth_of(subject: Subject, kind: Kind) -> Truth:
+    """Return the truth of a behavior by one kind of evidence."""
+    if kind == "generation":
+        return _generated(subject)
+    found = sorted(subject.test.of("chosen" if kind == "likelihood" else "equal_kl"), key=lambda item: item[0].layer)
+    over = over_random(subject)
+    gain = paired_bootstrap(subject.best[1])
+    return Truth(
+        behavior=subject.name,
+        kind=kind,
+        n_layers=subject.n_layers,
+        layers=tuple(cell.layer for cell, _ in found),
+        values=np.array([row for _, row in found]),
+        steerable=gain.low > 0 and over is not None and over.low > 0,
+    )
+
+
+def over_random(subject: Subject) -> Interval | None:
+    """Return the best cell minus the strongest of the random directions there; None if there were none."""
+    random = [row for _, row in subject.test.of("random")]
+    if not random:
+        return None
+    strongest = max(random, key=lambda row: float(row.mean()))
+    return paired_bootstrap(subject.best[1] - strongest)
+
+
+def _generated(subject: Subject) -> Truth:
+    outcomes = read_outcomes(subject.run)
+    truth = ground_truth(outcomes)
+    scores = {
+        layer: outcomes.scores(truth.split, found.cell, "combined") for layer, found in sorted(truth.by_layer.items())
+    }
+    prompts = [
+        prompt
+        for prompt in next(iter(scores.values()))
+        if all(by_prompt.get(prompt) is not None for by_prompt in scores.values())
+    ]
+    enough = len(prompts) >= MIN_PROMPTS
+    return Truth(
+        behavior=subject.name,
+        kind="generation",
+        n_layers=subject.n_layers,
+        layers=tuple(scores),
+        values=np.array([[by_prompt[prompt] for prompt in prompts] for by_prompt in scores.values()], dtype=float),
+        steerable=enough and steers(outcomes, truth.split, truth.chosen),
+    )
