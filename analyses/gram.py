@@ -96,7 +96,7 @@ def gram_at(activations: Activations, layer: int) -> Gram:
     """
     differences = activations.differences(layer)
     sides = (activations.positive[layer], activations.negative[layer])
-    scale = sum(np.linalg.norm(side.astype(np.float64), axis=1) for side in sides)
+    scale = sum(np.sqrt(np.einsum("ij,ij->i", side, side, dtype=np.float64)) for side in sides)
     return gram(differences, float(np.max(scale)))
 
 

@@ -104,18 +104,26 @@ def in_sample(positive: Side, negative: Side, gram: Gram) -> Measure:
 
 
 def left_out(positive: Side, negative: Side, gram: Gram) -> Measure:
-    """Return d' with each pair projected on the mean difference of the other pairs, from their mean response."""
+    """Return d' with each pair projected on the mean difference of the other pairs, from their mean response.
+
+    In closed form: about the grand mean, the others' mean response is ``-1/(n-1)`` times that of the pair.
+    """
     if gram.n < 2:
         return undefined("fewer than two pairs")
-    differences = positive - negative
-    directions = differences.sum(axis=0) - differences
-    lengths = np.linalg.norm(directions, axis=1)
-    if (lengths**2 <= gram.floor * (gram.n - 1) ** 2).any():
+    squares = gram.matrix.sum() - 2 * gram.matrix.sum(axis=1) + gram.squared_norms
+    if (squares <= gram.floor * (gram.n - 1) ** 2).any():
         return undefined("without some pair the others cancel out")
-    middles = (positive + negative) / 2
-    others = (middles.sum(axis=0) - middles) / (gram.n - 1)
-    sides = (((side - others) * directions).sum(axis=1) / lengths for side in (positive, negative))
-    return d_prime(*sides)
+    center = (positive.mean(axis=0) + negative.mean(axis=0)) / 2
+    differences = positive - negative
+    total = differences.sum(axis=0)
+
+    def along(side: Side) -> Float[np.ndarray, " pair"]:
+        about = side - center
+        return about @ total - np.einsum("ij,ij->i", about, differences)
+
+    up, down = along(positive), along(negative)
+    others = -(up + down) / 2 / (gram.n - 1)
+    return d_prime((up - others) / np.sqrt(squares), (down - others) / np.sqrt(squares))
 
 
 def d_prime(positive: Float[np.ndarray, " pair"], negative: Float[np.ndarray, " pair"]) -> Measure:
@@ -130,17 +138,18 @@ def layer_navigator(positive: Side, negative: Side, gram: Gram) -> tuple[Measure
     """Return LayerNavigator's discriminability D and consistency C; a dimension that does not vary counts as zero."""
     if gram.mean_is_zero:
         return undefined(ZERO_MEAN), undefined(ZERO_MEAN)
-    mean = (positive - negative).mean(axis=0)
-    vector = mean / np.linalg.norm(mean)
+    differences = positive - negative
+    vector = differences.mean(axis=0) / np.sqrt(gram.mean_squared)
     rows = np.concatenate([positive, negative])
     deviation = rows.std(axis=0)
     varies = deviation > 1e-12 * np.abs(rows).max()
-    scaled = np.where(varies, (rows - rows.mean(axis=0)) / np.where(varies, deviation, 1.0), 0.0)
-    projected = (scaled @ vector).reshape(2, -1)
+    inverse = np.where(varies, 1 / np.where(varies, deviation, 1.0), 0.0)
+    # Projecting on v / deviation is projecting the z-scored rows on v, without ever making them.
+    projected = (rows @ (inverse * vector)).reshape(2, -1)
     total = float(((projected - projected.mean()) ** 2).sum())
     between = float(projected.shape[1] * ((projected.mean(axis=1) - projected.mean()) ** 2).sum())
-    differences = (scaled[: gram.n] - scaled[gram.n :])[gram.kept]
-    cosines = differences @ vector / np.linalg.norm(differences, axis=1)
+    kept = differences[gram.kept]
+    cosines = kept @ (inverse * vector) / np.sqrt(kept**2 @ inverse**2)
     return Measure(between / total), Measure(float(cosines.mean()))
 
 

@@ -31,6 +31,7 @@ def run(name, *arguments):
         "loops.py",
         "kill.py",
         "judge.py",
+        "analyses.py",
         "report.py",
         "serve.py",
         "gpu.py",
@@ -42,6 +43,18 @@ def test_help_teaches(name):
     assert f"python benchmarks/{name}" in done.stdout
     assert "--quick" in done.stdout
     assert name in (BENCHMARKS / "README.md").read_text(encoding="utf-8")
+
+
+def test_analyses_are_timed_one_by_one_and_together():
+    done = run("analyses.py", "--quick", "--threads", "1")
+    assert done.returncode == 0, done.stderr
+    (line,) = done.stdout.splitlines()
+    found = json.loads(line)
+    seconds = found["medians"]["seconds"]
+    assert {"magnitude", "probe_accuracy", "separation", "recommender", "all"} < set(seconds)
+    assert all(value > 0 for value in seconds.values())
+    assert found["megabytes"] > 8 * 24 * 256 * 4 * 2 / 1e6
+    assert found["settings"]["quick"] is True
 
 
 def test_the_gpu_benchmark_runs_on_a_tiny_model():

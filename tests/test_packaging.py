@@ -111,6 +111,10 @@ def test_everything_comes_from_the_wheel(environment, nowhere):
         "pair_plan",
         "pair_quality",
         "adjacent_similarity",
+        "separation",
+        "small_push",
+        "one_cell",
+        "recommender",
         "layer_selection",
     }
 

@@ -2,15 +2,17 @@ import io
 import subprocess
 import sys
 
+import pytest
 from rich.console import Console
 
 from analyses.command import print_result
+from interp_steer.analysis import find_analyses
 from interp_steer.findings import AnalysisResult, Table
 
 
-def command(*arguments):
+def command(*arguments, name="magnitude"):
     return subprocess.run(
-        [sys.executable, "-m", "analyses.magnitude", *map(str, arguments)], capture_output=True, text=True, check=False
+        [sys.executable, "-m", f"analyses.{name}", *map(str, arguments)], capture_output=True, text=True, check=False
     )
 
 
@@ -21,8 +23,9 @@ def test_an_analysis_prints_its_tables(make_run, make_activations):
     assert "Relative to the stream the vector is largest at layer 1" in " ".join(done.stdout.split())
 
 
-def test_a_missing_run_is_an_expected_failure(tmp_path):
-    done = command(tmp_path / "nothing")
+@pytest.mark.parametrize("name", find_analyses())
+def test_every_analysis_is_a_command_and_a_missing_run_an_expected_failure(name, tmp_path):
+    done = command(tmp_path / "nothing", name=name)
     assert done.returncode == 1
     assert done.stderr.startswith("error: ")
     assert "Traceback" not in done.stderr

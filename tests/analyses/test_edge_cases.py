@@ -44,9 +44,9 @@ def make_case(make_activations, make_run):
 
     def make(signs):
         activations = make_activations([0.0] * 3, n=len(signs), topic=1.0)
-        along = np.random.default_rng(1).standard_normal((3, 1, 32)).astype(np.float32)
+        along = np.round(16 * np.random.default_rng(1).standard_normal((3, 1, 32))).astype(np.float32) / 16
         half = np.array(signs, dtype=np.float32)[None, :, None] * along / 2
-        middle = np.round(activations.positive)  # so that middle + half - (middle - half) is exact to 1e-6
+        middle = np.round(activations.positive)  # sums of few binary digits: the differences are exact
         activations.positive[:], activations.negative[:] = middle + half, middle - half
         return make_run(activations)
 

@@ -201,13 +201,13 @@ def test_topics_are_transferred_between_where_the_pairs_name_them(make_run, make
 def test_the_signal_test_is_one_in_noise_and_its_gap_names_clusters(make_run, make_activations):
     noise = pair_quality(make_run(make_activations([0.0] * 20, n=12, d_model=200))).tables[0]
     assert np.mean(column(noise, "T")) == pytest.approx(1, abs=0.1)
-    clustered = make_activations([0.0], n=20, d_model=200)
+    clustered = make_activations([0.0], n=20, d_model=200, noise=0.2)
     clustered.positive[:, :19, 3] += 6
     clustered.positive[:, 19, 4] += 300  # one pair outweighs the nineteen that agree
     result = pair_quality(make_run(clustered))
     assert abs(column(result.tables[0], "gap")[0]) > 0.05
     assert "look for clusters of pairs or outliers" in result.finding
-    calm = pair_quality(make_run(make_activations([9.0], n=20, d_model=200)))
+    calm = pair_quality(make_run(make_activations([30.0], n=20, d_model=200)))
     assert "look for clusters" not in calm.finding
 
 

@@ -89,7 +89,7 @@ def test_noise_drawn_without_vectors_is_distributed_as_noise_with_them():
     rng = np.random.default_rng(0)
     vectors = (rng.standard_normal((n, d_model)) for _ in range(2000))
     direct = np.median([uncentered_shares(of(one))[0] for one in vectors])
-    assert isotropic_null(n, d_model, draws=2000)[1] == pytest.approx(direct, rel=0.01)
+    assert isotropic_null(n, d_model, draws=2000)[1] == pytest.approx(direct, rel=0.015)
 
 
 def test_null_of_fewer_dimensions_than_pairs():

@@ -58,7 +58,7 @@ def test_judge_then_analyze_then_report(run, interp_steer, tmp_path):
     assert interp_steer("judge", run.path).stdout == f"scored 0, unscored 0 (none), up to date {n}\n"
     analyzed = interp_steer("analyze", "all", run.path)
     assert analyzed.returncode == 0, analyzed.stderr
-    assert len(analyzed.stdout.splitlines()) == len(run.analyses()) == 7
+    assert len(analyzed.stdout.splitlines()) == len(run.analyses()) == 11
     one = interp_steer("analyze", "magnitude", run.path, "--json")
     assert json.loads(one.stdout)["name"] == "magnitude"
     page = tmp_path / "reports" / "refusal.html"
