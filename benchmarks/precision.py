@@ -70,7 +70,7 @@ def main(
         },
         largest_difference_of_a_cell=gaps,
         best_cell=best,
-        same_best_cell=best[FULL]["layer"] == best[HALF]["layer"] and best[FULL]["alpha"] == best[HALF]["alpha"],
+        same_best_cell=None if None in best.values() else best[FULL] == best[HALF],
         cells=cells,
     )  # fmt: skip
 
@@ -127,10 +127,10 @@ def _largest_gap(cells: list[dict[str, Any]], name: str) -> float | None:
     return max((abs(a - b) for a, b in both if a is not None and b is not None), default=None)
 
 
-def _best(outcomes: Any) -> dict[str, Any]:
-    """Return the chosen cell; its layer and alpha are None where no cell can be chosen."""
+def _best(outcomes: Any) -> dict[str, Any] | None:
+    """Return the chosen cell; None where no cell can be chosen."""
     cell = outcomes.best_cell()
-    return {"layer": cell and cell.layer, "alpha": cell and cell.alpha}
+    return None if cell is None else {"layer": cell.layer, "alpha": cell.alpha}
 
 
 def texts_changed(model: Any, grid: Any, full: list[list[int]], half: list[list[int]]) -> dict[str, Any]:
