@@ -2,5 +2,5 @@
 
 Each reads a run directory and needs neither torch nor a model. What they share lies beside them, in files
 named after what they hold: ``gram``, ``resampling``, ``spectrum``, ``probe``, ``truth``, ``selectors``,
-``measure`` and ``command``.
+``artifacts``, ``measure`` and ``command``.
 """

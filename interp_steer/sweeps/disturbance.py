@@ -60,5 +60,7 @@ def logits_moved(unsteered: LogProbabilities) -> Measure:
     return measure
 
 
-def _at(unsteered: LogProbabilities, places: Int[Tensor, " place"], device: torch.device) -> LogProbabilities:
+def _at(
+    unsteered: Float[Tensor, "every vocab"], places: Int[Tensor, " place"], device: torch.device
+) -> Float[Tensor, "place vocab"]:
     return unsteered[places.to(unsteered.device)].to(device)

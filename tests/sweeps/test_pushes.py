@@ -116,12 +116,12 @@ def test_alignment_is_the_lens_weighed_by_the_words(tiny_llama, random_vectors):
     np.testing.assert_allclose(lens_alignment(tiny_llama, logits, swapped), -found, rtol=1e-9)
 
 
-def test_a_direction_that_writes_the_positive_words_is_aligned(tiny_llama, random_vectors):
+def test_a_direction_that_writes_the_positive_words_is_aligned(tiny_llama, plain_tiny_llama, random_vectors):
     """The unembedding row of a word, as direction, promotes that word above all others."""
     vectors = random_vectors(tiny_llama)
     words = [Pair(prompt="Say it.", positive="q", negative="z")]
     ids, n_prompt = tiny_llama.chat.pair_ids("Say it.", "q")
-    row = tiny_llama.bridge.original_model.lm_head.weight[ids[n_prompt]].detach().numpy()
+    row = plain_tiny_llama.lm_head.weight[ids[n_prompt]].detach().numpy()
     direction = np.stack([row / np.linalg.norm(row), -row / np.linalg.norm(row), *vectors.direction[2:]])
     found = lens_alignment(tiny_llama, lens_logits(tiny_llama, replace(vectors, direction=direction)), words)
     assert found[0] > 1
