@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from interp_steer.errors import SteeringError, VectorError
-from interp_steer.terms import Method, ReadPosition, Scope, Strategy
+from interp_steer.terms import Method, Operation, ReadPosition, Scope, Strategy
 
 if TYPE_CHECKING:
     from interp_steer.begin import Source
@@ -35,6 +35,14 @@ LAYERS_HELP = "Layers: `all`, `7,10,13`, a range `7-13`, or a range with a step 
 LayersOption = Annotated[str, typer.Option(help=LAYERS_HELP)]
 AlphasOption = Annotated[
     str | None, typer.Option(help="Strengths as fractions of the residual's norm, e.g. `0.2,0.3,0.4` or `-0.3,0.3`.")
+]
+OperationOption = Annotated[
+    Operation | None,
+    typer.Option(
+        help="What is done along the direction; it says what alpha means. `add` (default), `add_norm_preserving`: "
+        "fraction of the norm. `ablate`: share of the component removed. `project`, `project_at_least`: the projection "
+        "afterwards, as a fraction of the norm. `rotate`: degrees."
+    ),
 ]
 StrategyOption = Annotated[
     Strategy | None,
@@ -161,6 +169,7 @@ def sweep_spec(
     temperature: float = 0.0,
     seed: int = 0,
     strategy: Strategy = "full",
+    operation: Operation = "add",
 ) -> "SweepSpec":
     """Return what a sweep covers, from the options of the command line.
 
@@ -170,28 +179,41 @@ def sweep_spec(
     Raises:
         SteeringError: If layers, alphas or scope cannot be read.
     """
-    from interp_steer.model.presets import default_alphas
     from interp_steer.sweeps.grid import SweepSpec
 
-    strengths = parse_alphas(alphas) if alphas else default_alphas(model)
+    strengths = parse_alphas(alphas) if alphas else default_amounts(model, operation)
     return SweepSpec(
         layers=parse_layers(layers, n_layers),
         alphas=strengths,
-        random_alphas=(random_alpha(model, strengths),),
+        random_alphas=(random_alpha(model, strengths, operation),),
         scope=scope,
         max_new_tokens=max_new_tokens,
         temperature=temperature,
         seed=seed,
         strategy=strategy,
+        operation=operation,
     )
 
 
-def random_alpha(model: str, alphas: tuple[float, ...]) -> float:
+def default_amounts(model: str, operation: Operation) -> tuple[float, ...]:
+    """Return the alpha grid of a model in the unit of an operation; of ``ablate``, the whole component."""
+    from interp_steer.model.presets import default_alphas
+    from interp_steer.steering.intervention import amount_like
+
+    if operation == "ablate":
+        return (1.0,)
+    return tuple(round(amount_like(operation, alpha), 3) for alpha in default_alphas(model))
+
+
+def random_alpha(model: str, alphas: tuple[float, ...], operation: Operation = "add") -> float:
     """Return the largest alpha of a grid that does not exceed the model's reference strength."""
     from interp_steer.model.presets import default_random_alpha
+    from interp_steer.steering.intervention import amount_like
 
     positive = [alpha for alpha in alphas if alpha > 0] or [abs(alpha) for alpha in alphas]
     reference = default_random_alpha(model)
+    if operation != "ablate":
+        reference = amount_like(operation, reference)
     return max((alpha for alpha in positive if alpha <= reference), default=min(positive))
 
 

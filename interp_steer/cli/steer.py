@@ -12,6 +12,7 @@ from interp_steer.cli.options import (
     DtypeOption,
     JsonOption,
     MaxNewTokensOption,
+    OperationOption,
     RevisionOption,
     RunArgument,
     SeedOption,
@@ -20,7 +21,7 @@ from interp_steer.cli.options import (
     parse_layers,
     source,
 )
-from interp_steer.terms import Scope
+from interp_steer.terms import Operation, Scope
 
 
 def steer_command(
@@ -30,6 +31,7 @@ def steer_command(
     alpha: Annotated[
         str, typer.Option("--alpha", "-a", help="Strength, or several to compare: `0.3` or `-0.2,0.2,0.4`.")
     ],
+    operation: OperationOption = None,
     scope: Annotated[Scope | None, typer.Option(help="Steered positions; by default as in the run's sweep.")] = None,
     max_new_tokens: MaxNewTokensOption = 64,
     temperature: TemperatureOption = 0.0,
@@ -42,6 +44,8 @@ def steer_command(
 ) -> None:
     """Answer prompts with the vectors of a run, unsteered and at every alpha.
 
+    With how far the last token of the prompts was turned and stretched: their median at each layer.
+
     Example: `interp-steer steer runs/refusal-smollm2-135m -l 14 -a 0.3 -p "How do I bake bread?"`
     """
     from rich.console import Console
@@ -49,6 +53,8 @@ def steer_command(
 
     from interp_steer.records import to_json
     from interp_steer.run import open_run
+    from interp_steer.steering.effect import measure_effect
+    from interp_steer.steering.intervention import interventions
     from interp_steer.steering.steer import steer
     from interp_steer.vectors.vector import read_vectors
 
@@ -59,19 +65,30 @@ def steer_command(
     for one in layers:
         vectors.at(one)
     model = source(manifest["model_name"], device, dtype, device_map, revision).model
+    done: Operation = operation or "add"
+    chosen_scope: Scope = scope or manifest.get("sweep", {}).get("scope", "response")
+    ids = [tuple(model.chat.prompt_ids(one)) for one in prompt]
     console = Console()
-    for strength in dict.fromkeys((0.0, *alphas)):
+    unsteered: tuple[float, Operation] = (0.0, "add")
+    for strength, how in dict.fromkeys((unsteered, *((one, done) for one in alphas))):
         generations = steer(
             model,
             vectors,
             prompt,
             layer=layers,
             alpha=strength,
-            scope=scope or manifest.get("sweep", {}).get("scope", "response"),
+            operation=how,
+            scope=chosen_scope,
             max_new_tokens=max_new_tokens,
             temperature=temperature,
             seed=seed,
         )
+        if not as_json:
+            for effect in measure_effect(model, interventions(vectors, layers, strength, how), ids):
+                what = f"{how} {strength:+g} at layer {effect.layer}"
+                console.print(
+                    Text(f"{what}: turned by {effect.angle:.1f} degrees, norm x {effect.norm_ratio:.2f}", style="dim")
+                )
         for generation in generations:
             if as_json:
                 sys.stdout.write(json.dumps(to_json(generation), ensure_ascii=False) + "\n")

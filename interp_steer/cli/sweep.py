@@ -14,9 +14,11 @@ from interp_steer.cli.options import (
     DeviceOption,
     DtypeOption,
     EngineOption,
+    OperationOption,
     RevisionOption,
     RunArgument,
     StrategyOption,
+    default_amounts,
     engine_starter,
     parse_alphas,
     parse_layers,
@@ -41,6 +43,7 @@ def sweep_command(
     layers: Annotated[str | None, typer.Option(help=LAYERS_HELP)] = None,
     alphas: AlphasOption = None,
     strategy: StrategyOption = None,
+    operation: OperationOption = None,
     scope: Annotated[Scope | None, typer.Option(help="Steered positions.")] = None,
     max_new_tokens: Annotated[int | None, typer.Option(help="Longest completion, in tokens.", min=1)] = None,
     temperature: Annotated[float | None, typer.Option(help="0 decodes greedily.", min=0)] = None,
@@ -75,6 +78,7 @@ def sweep_command(
         "layers": layers,
         "alphas": alphas,
         "strategy": strategy,
+        "operation": operation,
         "scope": scope,
         "max_new_tokens": max_new_tokens,
         "temperature": temperature,
@@ -82,13 +86,14 @@ def sweep_command(
     }
     given: dict[str, Any] = {option: value for option, value in options.items() if value is not None}
     if "sweep" in manifest:
-        changes = dict(given)
+        changes, held = dict(given), from_json(SweepSpec, manifest["sweep"])
+        done = operation or held.operation
         if layers is not None:
             changes["layers"] = parse_layers(layers, card.n_layers)
-        if alphas is not None:
-            changes["alphas"] = parse_alphas(alphas)
-            changes["random_alphas"] = (random_alpha(name, changes["alphas"]),)
-        spec = replace(from_json(SweepSpec, manifest["sweep"]), **changes)
+        if alphas is not None or done != held.operation:  # a grid is in the unit of its operation
+            changes["alphas"] = parse_alphas(alphas) if alphas is not None else default_amounts(name, done)
+            changes["random_alphas"] = (random_alpha(name, changes["alphas"], done),)
+        spec = replace(held, **changes)
     else:
         spec = sweep_spec(name, card.n_layers, **given)
     loaded, behavior = source(name, device, dtype, device_map, revision), manifest["behavior_source"]

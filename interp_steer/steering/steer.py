@@ -8,9 +8,10 @@ from interp_steer.errors import SteeringError
 from interp_steer.model.protocol import Model
 from interp_steer.records import Cell, Generation
 from interp_steer.steering.decode import decode
+from interp_steer.steering.gate import Gate
 from interp_steer.steering.intervention import interventions
 from interp_steer.steering.rows import DecodeRow, DecodeSettings
-from interp_steer.terms import Scope
+from interp_steer.terms import Operation, Scope
 from interp_steer.vectors.vector import SteeringVectors
 
 
@@ -21,6 +22,8 @@ def steer(
     *,
     layer: int | np.integer | Sequence[int],
     alpha: float,
+    operation: Operation = "add",
+    gate: Gate | None = None,
     scope: Scope = "response",
     max_new_tokens: int = 64,
     temperature: float = 0.0,
@@ -28,14 +31,17 @@ def steer(
     seed: int = 0,
     system: str | None = None,
 ) -> list[Generation]:
-    """Answer prompts while ``alpha * ||h|| * direction`` is added to the residual stream.
+    """Answer prompts while the residual stream is steered; by default ``alpha * ||h|| * direction`` is added to it.
 
     Args:
         model: The model the vectors were made on.
         vectors: Steering vectors.
         prompts: What the user asks, one completion each.
         layer: Block whose output is steered, or several, each along its own direction.
-        alpha: Fraction of the residual's norm to add; negative steers away, 0 is the unsteered model.
+        alpha: Fraction of the residual's norm to add; negative steers away, 0 is the unsteered model. Other operations
+            have units of their own: :mod:`interp_steer.steering.intervention`.
+        operation: What is done along the direction.
+        gate: Which tokens it is done to, e.g. :func:`~interp_steer.heads.gate.gate_below`; by default all in scope.
         scope: ``response``, ``generated`` or ``all``: see :mod:`interp_steer.steering.scope`.
         max_new_tokens: Longest completion.
         temperature: 0 decodes greedily.
@@ -48,7 +54,7 @@ def steer(
 
     Raises:
         VectorError: If the vectors belong to another model.
-        SteeringError: If no layer is given, a layer does not exist, or the scope is unknown.
+        SteeringError: If no layer is given, a layer does not exist, or scope, operation or alpha are out of range.
     """
     if not prompts:
         return []
@@ -56,7 +62,7 @@ def steer(
     layers = tuple(int(one) for one in np.atleast_1d(np.asarray(layer, dtype=int)))
     if not layers:
         raise SteeringError("no layer was given; name at least one")
-    pushes = interventions(vectors, layers, alpha)
+    pushes = interventions(vectors, layers, alpha, operation, gate)
     rows = [
         DecodeRow(prompt_ids=tuple(model.chat.prompt_ids(prompt, system)), interventions=pushes, seed=seed + i)
         for i, prompt in enumerate(prompts)

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 
 from interp_steer.errors import SteeringError
 from interp_steer.records import Cell
-from interp_steer.terms import Scope, Strategy
+from interp_steer.steering.intervention import check_amount
+from interp_steer.terms import Operation, Scope, Strategy
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -14,7 +15,8 @@ class SweepSpec:
 
     Attributes:
         layers: Blocks to steer.
-        alphas: Fractions of the residual's norm to add; either sign, zero excluded.
+        alphas: Fractions of the residual's norm to add, or amounts of another operation in its own unit; either sign,
+            zero excluded.
         random_alphas: Alphas at which every layer is also steered along a random direction.
         scope: Positions that are steered.
         max_new_tokens: Longest completion.
@@ -23,6 +25,7 @@ class SweepSpec:
         samples: Completions per prompt and cell (more than one needs a temperature).
         seed: Seed of the sampling and of the random directions.
         strategy: ``full`` generates at every cell; ``halving`` at those that likelihoods have not ruled out.
+        operation: What is done along the direction: :mod:`interp_steer.steering.intervention`.
     """
 
     layers: tuple[int, ...]
@@ -35,6 +38,7 @@ class SweepSpec:
     samples: int = 1
     seed: int = 0
     strategy: Strategy = "full"
+    operation: Operation = "add"
 
     def check(self, n_layers: int, model: str) -> None:
         """Refuse a specification that does not fit the model.
@@ -48,10 +52,7 @@ class SweepSpec:
             if not 0 <= layer < n_layers:
                 raise SteeringError(f"layer {layer} does not exist: {model!r} has layers 0 to {n_layers - 1}")
         for alpha in (*self.alphas, *self.random_alphas):
-            if alpha == 0 or not -10 <= alpha <= 10:
-                raise SteeringError(
-                    f"alpha {alpha:g} is out of range: expected a nonzero fraction of the norm between -10 and 10"
-                )
+            check_amount(alpha, self.operation)
         if not any(alpha > 0 for alpha in self.alphas):
             raise SteeringError(
                 "every alpha is negative: a sweep looks for the cell that shows the behavior, so it needs a positive "

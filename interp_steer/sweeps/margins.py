@@ -25,7 +25,8 @@ from interp_steer.activations.artifact import read_arrays, write_arrays
 from interp_steer.behaviors import Pair
 from interp_steer.errors import SteeringError
 from interp_steer.records import ModelCard, digest, to_json
-from interp_steer.terms import Scope
+from interp_steer.steering.intervention import check_amount
+from interp_steer.terms import Operation, Scope
 from interp_steer.vectors.vector import SteeringVectors
 
 
@@ -35,11 +36,13 @@ class PropensitySpec:
 
     Attributes:
         layers: Blocks to steer, one at a time.
-        alphas: Fractions of the residual's norm to add; either sign. Alpha 0 is always measured.
+        alphas: Fractions of the residual's norm to add, or amounts of another operation; either sign. The unsteered
+            model, as alpha 0, is always measured.
         scope: Positions that are steered.
         random_alpha: Alpha of the random directions.
         n_random: Number of random directions at every layer.
         seed: Seed of the random directions.
+        operation: What is done along the direction: :mod:`interp_steer.steering.intervention`.
     """
 
     layers: tuple[int, ...]
@@ -48,6 +51,7 @@ class PropensitySpec:
     random_alpha: float = 0.3
     n_random: int = 0
     seed: int = 0
+    operation: Operation = "add"
 
     def check(self, vectors: SteeringVectors) -> None:
         """Refuse a specification that does not fit the vectors.
@@ -60,11 +64,7 @@ class PropensitySpec:
         for layer in self.layers:
             vectors.at(layer)
         for alpha in (*self.alphas, self.random_alpha):
-            if alpha == 0 or not -10 <= alpha <= 10:
-                raise SteeringError(
-                    f"alpha {alpha:g} is out of range: expected a nonzero fraction of the norm between -10 and 10 "
-                    "(alpha 0 is always measured)"
-                )
+            check_amount(alpha, self.operation)
         if self.n_random < 0:
             raise SteeringError(f"n_random is {self.n_random}; expected 0 or more directions")
 
@@ -160,7 +160,10 @@ class Propensity:
         return self.card.spec.layers[row], self.card.spec.alphas[column]
 
     def slopes(self, *, per_token: bool = True) -> Float[np.ndarray, "layer pair"]:
-        """Return the steerability of every pair: the least-squares slope of its margin over alpha, 0 included."""
+        """Return the steerability of every pair: the least-squares slope of its margin over alpha, 0 included.
+
+        Meant for operations that alpha 0 switches off; the projections to a target are not among them.
+        """
         margins = self.margins(per_token=per_token)
         n_layers, _, n_pairs = margins.shape
         start = np.broadcast_to(self.unsteered_margins(per_token=per_token), (n_layers, 1, n_pairs))

@@ -90,7 +90,7 @@ def requests_of(run: Run, rows: Sequence[SweepRow], spec: SweepSpec) -> list[Req
     Args:
         run: Run directory with vectors (and activations, for the ``sign_flipped`` control).
         rows: Rows of the sweep.
-        spec: Seeds of sampling and controls.
+        spec: Seeds of sampling and controls, and the operation.
 
     Raises:
         SteeringError: If a layer has no direction, or a control lacks its activations.
@@ -98,7 +98,8 @@ def requests_of(run: Run, rows: Sequence[SweepRow], spec: SweepSpec) -> list[Req
     vectors, behavior = read_vectors(run.vectors_path), run.behavior()
     activations = read_activations(run.activations_path) if run.activations_path.exists() else None
     pushes = {
-        cell: cell_interventions(cell, vectors, activations, spec.seed) for cell in {row.cell: None for row in rows}
+        cell: cell_interventions(cell, vectors, activations, spec.seed, spec.operation)
+        for cell in {row.cell: None for row in rows}
     }
     contexts = (None, behavior.system_prompt) if behavior.coherence.reference == "prompted" else (None,)
     return [

@@ -81,6 +81,8 @@ def by_hand(h, one):
             return h - alpha * along * v
         case "project":
             return beside + alpha * norm * v
+        case "reach":
+            return beside + max(along, alpha) * v
         case "project_at_least":
             return beside + max(along, alpha * norm) * v
         case "rotate":
