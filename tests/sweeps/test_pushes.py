@@ -64,7 +64,7 @@ def test_every_number_is_that_of_plain_hugging_face(tiny_and_plain, random_vecto
             np.testing.assert_allclose(found.random[i, j], kl(layer, 0.1, direction), rtol=2e-3, atol=1e-6)
         change = plainly(layer, 0.01, vector) - plainly(layer, 0.0, vector)
         moved = (change - change.mean(dim=1, keepdim=True)).norm(dim=1).numpy() / 0.01
-        np.testing.assert_allclose(found.moved[i], moved, rtol=1e-2)
+        np.testing.assert_allclose(found.moved[i], moved, rtol=1e-2, atol=1e-2)  # unmoved but for rounding
     assert found.natural_alpha == pytest.approx(0.4)
     assert (found.natural.mean(axis=1) > 2 * found.equal.mean(axis=1)).all(), "a larger dose moves more"
 
