@@ -6,6 +6,7 @@ so that the second truth does not rest on the first one's word. Every stage is k
 """
 
 from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -15,22 +16,25 @@ from interp_steer.errors import RunError, SteeringError
 from interp_steer.files import parsed, record_of, write_json
 from interp_steer.findings import AnalysisResult
 from interp_steer.judges.gate import require_scorer
-from interp_steer.pairs import read_behavior, read_pairs
+from interp_steer.outcomes import read_outcomes
+from interp_steer.pairs import read_behavior, read_pairs, read_prompts
 from interp_steer.progress import progress
-from interp_steer.records import from_json, to_json
+from interp_steer.records import Cell, from_json, to_json
 from interp_steer.run import Run
-from interp_steer.stages import extract_stage, fit_stage, held_halving, judge_stage, sweep_stage
+from interp_steer.stages import extract_stage, fit_stage, held_halving, judge_stage, missing, sweep_stage
 from interp_steer.sweeps.calibrate import CalibrationSpec
 from interp_steer.sweeps.grid import SweepSpec
 from interp_steer.sweeps.halving import shortlisted
 from interp_steer.sweeps.margins import PropensitySpec, read_propensity
 from interp_steer.sweeps.pushes import default_spec, run_pushes
 from interp_steer.sweeps.rows import claim_spec
+from interp_steer.sweeps.run_sweep import sweep as sweep_rows
 from interp_steer.teacher_forced import calibrate_stage, held_out_stage, propensity_stage
-from interp_steer.terms import Scope
+from interp_steer.terms import Control, Scope
 from interp_steer.vectors.vector import read_vectors
 
 FILE = "study.json"
+OTHER_METHODS: tuple[Control, ...] = ("pca", "pca_centered")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -107,6 +111,8 @@ def run_study(behaviors: Sequence[str | Path], source: Source, folder: Path, spe
             with run.lock(), timed(run, "analyze"):
                 analyze(run)
             advance(1, f"{name}: analyses")
+    about = {"model": source.name, "spec": to_json(spec), "behaviors": names}
+    write_json(folder / FILE, {**about, "card": to_json(next(iter(runs.values())).model_card())})
     return analyze_study(list(runs.values()), folder)
 
 
@@ -151,6 +157,15 @@ def _generate(run: Run, behavior: str | Path, source: Source, spec: StudySpec) -
         run.update_manifest(halving=to_json(chosen))
     for split in ("dev", "test"):
         sweep_stage(run, behavior, source.engine, sweep, split=split)
+        judge_stage(run)
+    best = read_outcomes(run).best_cell("dev")
+    if best is None:
+        return
+    prompts = read_prompts(behavior, "test")
+    others = [Cell(control=method, layer=best.layer, alpha=best.alpha) for method in OTHER_METHODS]
+    if missing(run, prompts, others, sweep):
+        with closing(source.engine()) as engine, timed(run, "sweep test"):
+            sweep_rows(run, engine, prompts, others, sweep)
         judge_stage(run)
 
 

@@ -1,9 +1,9 @@
 """Does a vector steer only its own behavior?
 
 Every behavior's vector, at the cell where it steers its own behavior best on dev, is measured on every other
-behavior's test pairs. An entry is the change of the column's margin by the row's vector, in units of what the column's own
-vector does to it at its own best cell: 1 is as much as the vector made for it, 0 nothing, below 0 the opposite. Beside
-it stand the cosines between vectors at the same layer.
+behavior's test pairs. An entry is the change of the column's margin by the row's vector, in units of what the column's
+own vector does to it at its own best cell: 1 is as much as the vector made for it, 0 nothing, below 0 the opposite.
+Beside it stand the cosines between vectors at the same layer.
 
 What it does not show: side effects beyond these behaviors. And a behavior that its own vector hardly moves has a small
 unit, which makes its column loud; the table has the changes themselves.
@@ -55,7 +55,7 @@ def off_target(runs: Sequence[Run]) -> AnalysisResult:
         figures=(
             Figure(
                 kind="heatmap",
-                title="What the vector of each row does to the behavior of each column; 1 is that behavior's own vector",
+                title="What the vector of each row does to the behavior of each column; its own vector does 1",
                 x_label="Behavior measured",
                 y_label="Share of its own vector's effect",
                 x=names,
@@ -132,7 +132,7 @@ def _finding(
     value, row, column = max(others, key=lambda item: abs(item[0]))
     cosines = _cosines(directions, layer)[np.triu_indices(len(names), 1)]
     return (
-        f"In the median a vector moves another behavior by {np.median(sizes):.2f} of what that behavior's own vector does; "
-        f"most, {row} moves {column} by {value:+.2f}. At layer {layer} the vectors' cosines lie between "
+        f"In the median a vector moves another behavior by {np.median(sizes):.2f} of what that behavior's own vector "
+        f"does; most, {row} moves {column} by {value:+.2f}. At layer {layer} the vectors' cosines lie between "
         f"{cosines.min():.2f} and {cosines.max():.2f}."
     )

@@ -19,9 +19,9 @@ from collections.abc import Sequence
 import numpy as np
 
 from analyses.study.truths import Subject, subjects
+from interp_steer.files import parsed
 from interp_steer.findings import AnalysisResult, Figure, Number, Series, Table
 from interp_steer.run import Run
-from interp_steer.teacher_forced import held_calibration
 from interp_steer.vectors.vector import read_vectors
 
 
@@ -41,10 +41,10 @@ def responses(runs: Sequence[Run]) -> AnalysisResult:
         question="Do all prompts answer to the push alike, and at the same layer?",
         finding=(
             f"At the best layer {np.mean(wrong):.0%} of the pairs are moved the wrong way (from {min(wrong):.0%} to "
-            f"{max(wrong):.0%} over behaviors). The layers that single prompts answer to best have a standard deviation "
-            f"of {np.mean(spread):.1f} of {found[0].n_layers} layers."
+            f"{max(wrong):.0%} over behaviors). The layers that single prompts answer to best have a standard "
+            f"deviation of {np.mean(spread):.1f} of {found[0].n_layers} layers."
         ),
-        caveats=("A pair's own best layer is the largest of noisy numbers, which spreads the layers more than they are.",),
+        caveats=("A pair's own best layer is the largest of noisy numbers, which spreads the layers too far.",),
         tables=(
             Table(
                 title="Response curves",
@@ -55,7 +55,7 @@ def responses(runs: Sequence[Run]) -> AnalysisResult:
                 rows=tuple(rows),
                 notes=(
                     "slope in nats per token and unit of alpha",
-                    "gain of own layers: mean change if every test pair got its own best layer, minus at the best for all",
+                    "gain of own layers: mean change with every test pair at its own best layer, minus the best cell's",
                 ),
             ),
         ),
@@ -93,12 +93,14 @@ def _own(subject: Subject) -> tuple[np.ndarray, np.ndarray]:
 
 def _kl_at(run: Run, layer: int, alpha: float) -> Number:
     """Read the KL at an alpha off the passes of the calibration; None outside of what it tried."""
-    calibration = held_calibration(run)
-    tried = next((one.tried for one in calibration.layers if one.layer == layer), ()) if calibration else ()
+    path = run.calibration_path
+    solved = parsed(path.read_bytes(), str(path), f"run 'interp-steer calibrate {run.path}'")["layers"]
+    tried = next((one["tried"] for one in solved if one["layer"] == layer), ())
     points = sorted((math.log(a), math.log(kl)) for a, kl in tried if kl > 0)
     if len(points) < 2 or not points[0][0] <= math.log(alpha) <= points[-1][0]:
         return None
-    return float(np.exp(np.interp(math.log(alpha), *zip(*points, strict=True))))
+    x, y = np.array(points).T
+    return float(np.exp(np.interp(math.log(alpha), x, y)))
 
 
 def _curves(found: Sequence[Subject]) -> Figure:

@@ -22,6 +22,7 @@ from interp_steer.outcomes import UNSTEERED, Outcomes, read_outcomes
 from interp_steer.records import Cell
 from interp_steer.run import Run
 from interp_steer.stats import Interval, paired_bootstrap
+from interp_steer.vectors.vector import read_vectors
 
 
 def steerable(runs: Sequence[Run]) -> AnalysisResult:
@@ -86,8 +87,6 @@ def _likelihood_row(subject: Subject) -> tuple[str | Number | bool, ...]:
 
 
 def _ratio(subject: Subject, layer: int) -> float:
-    from interp_steer.vectors.vector import read_vectors
-
     return float(read_vectors(subject.run.vectors_path).magnitude_ratio[layer])
 
 
@@ -138,7 +137,7 @@ def _likelihood_table(rows: Sequence[tuple[str | Number | bool, ...]]) -> Table:
         columns=_LIKELIHOOD,
         rows=tuple(rows),
         notes=(
-            "mean change of log p(positive) - log p(negative) over test pairs, nats per token; 95 % bootstrap intervals",
+            "mean change of log p(positive) - log p(negative) over test pairs, nats per token; 95 % intervals",
             "over random: the best cell minus the strongest of the random directions there, lower end",
             "a natural dose is the alpha that equals one class difference (the magnitude ratio)",
         ),

@@ -13,9 +13,11 @@ from interp_steer.cli.agreement import agreement_command
 from interp_steer.cli.analyze import analyze_command
 from interp_steer.cli.audit import audit_command
 from interp_steer.cli.calibrate import calibrate_command
+from interp_steer.cli.combine import combine_command
 from interp_steer.cli.doctor import doctor_command
 from interp_steer.cli.extract import extract_command
 from interp_steer.cli.fit import fit_command
+from interp_steer.cli.heads import heads_app
 from interp_steer.cli.judge import judge_command
 from interp_steer.cli.pairs import pairs_app
 from interp_steer.cli.playground import playground_command
@@ -25,6 +27,7 @@ from interp_steer.cli.report import report_command
 from interp_steer.cli.run import run_command
 from interp_steer.cli.serve import serve_command
 from interp_steer.cli.steer import steer_command
+from interp_steer.cli.study import study_command
 from interp_steer.cli.sweep import sweep_command
 from interp_steer.errors import InterpSteerError
 
@@ -49,12 +52,15 @@ app.command("steer")(steer_command)
 app.command("propensity")(propensity_command)
 app.command("pushes")(pushes_command)
 app.command("calibrate")(calibrate_command)
+app.command("combine")(combine_command)
 app.command("sweep")(sweep_command)
+app.add_typer(heads_app, name="heads")
 app.command("judge")(judge_command)
 app.command("agreement")(agreement_command)
 app.command("audit")(audit_command)
 app.command("analyze")(analyze_command)
 app.command("report")(report_command)
+app.command("study")(study_command)
 app.command("serve")(serve_command)
 app.command("playground")(playground_command)
 app.command("doctor")(doctor_command)

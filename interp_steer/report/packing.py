@@ -32,11 +32,20 @@ def packed(report: Report, tables: Mapping[str, Any], room: int) -> str:
             "projections": _tokens(report.tokens) if report.tokens else None,
             "tables": tables,
         }
-        raw = json.dumps(data, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
-        text = b64encode(gzip.compress(raw, mtime=0)).decode()
+        text = compressed(data)
         if len(text) <= room:
             break
     return text
+
+
+def compressed(data: Mapping[str, Any]) -> str:
+    """Return data as the page's code reads it.
+
+    Raises:
+        ValueError: If a number is NaN or infinite.
+    """
+    raw = json.dumps(data, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
+    return b64encode(gzip.compress(raw, mtime=0)).decode()
 
 
 def _texts(sweep: Sweep, length: int | None) -> dict[str, Any]:

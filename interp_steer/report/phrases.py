@@ -86,7 +86,13 @@ def cell_name(cell: Cell) -> str:
     """Return a cell in words, e.g. ``random direction, layer 14 at alpha 0.3``."""
     if cell.layer is None:
         return {"unsteered": "unsteered", "prompted": "asked in the system prompt"}.get(cell.control, cell.control)
-    control = {"steered": "", "random": "random direction, ", "sign_flipped": "sign-flipped pairs, "}
+    control = {
+        "steered": "",
+        "random": "random direction, ",
+        "sign_flipped": "sign-flipped pairs, ",
+        "pca": "PCA, ",
+        "pca_centered": "centered PCA, ",
+    }
     return control.get(cell.control, f"{cell.control}, ") + place(cell)
 
 

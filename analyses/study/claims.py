@@ -1,0 +1,268 @@
+"""What a write-up of steering Qwen3.5-9B found, held against what this study measured, claim by claim.
+
+Each claim becomes one number per behavior, whose mean over behaviors has a 95 % interval (nested bootstrap where it is
+a truth over prompts, Student's over behaviors else). It *holds* if the whole interval lies on the claim's side of its
+threshold, *does not hold* if all of it lies on the other, and *cannot be told* otherwise, or with fewer than three
+behaviors. Thresholds are in the table.
+
+What it does not show: that the write-up was right or wrong about its own model. This is another one.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float
+from scipy.stats import t
+
+from analyses.adjacent_similarity import adjacent_cosines
+from analyses.gram import Gram, consistency, gram_at, normalization_sensitivity
+from analyses.resampling import stability
+from analyses.spectrum import centered_shares, components_for
+from analyses.study.nulls import nested_bootstrap
+from analyses.study.truths import Kind, Subject, Truth, subjects, truth_of
+from interp_steer.activations.artifact import Activations, read_activations
+from interp_steer.findings import AnalysisResult, Number, Table
+from interp_steer.outcomes import Outcomes, read_outcomes
+from interp_steer.records import Cell
+from interp_steer.run import Run
+from interp_steer.stats import Interval, spearman
+from interp_steer.terms import Control
+
+LEAST = 3
+EARLY = (7 / 32, 13 / 32)
+ENTITY = "mentions"  # the scorer of behaviors that are about one thing
+
+
+@dataclass(frozen=True, kw_only=True)
+class Claim:
+    """One claim with its evidence.
+
+    Attributes:
+        text: What was claimed.
+        measure: The number that stands for it.
+        above: Whether the claim says that the number is above ``threshold``, or else below.
+        threshold: Where it would stop to hold.
+        evidence: Mean over behaviors with its interval; None with fewer than two.
+        n: Behaviors that have the number.
+    """
+
+    text: str
+    measure: str
+    above: bool
+    threshold: float
+    evidence: Interval | None
+    n: int
+
+    @property
+    def verdict(self) -> str:
+        """``holds``, ``does not hold`` or ``cannot tell``."""
+        if self.evidence is None or self.n < LEAST:
+            return "cannot tell"
+        if self.evidence.low > self.threshold:
+            return "holds" if self.above else "does not hold"
+        if self.evidence.high < self.threshold:
+            return "does not hold" if self.above else "holds"
+        return "cannot tell"
+
+
+def claims(runs: Sequence[Run]) -> AnalysisResult:
+    """Hold every claim against the study.
+
+    Raises:
+        RunError: If a run lacks a stage of the study.
+    """
+    found = [*_geometry(runs), *_steering(subjects(runs))]
+    count = {
+        verdict: sum(one.verdict == verdict for one in found) for verdict in ("holds", "does not hold", "cannot tell")
+    }
+    return AnalysisResult(
+        name="claims",
+        title="The write-up's claims",
+        question="Which findings of the write-up are also found here?",
+        finding=(
+            f"Of {len(found)} statements, {count['holds']} hold on this model, {count['does not hold']} do not, and "
+            f"for {count['cannot tell']} these behaviors cannot tell."
+        ),
+        caveats=(
+            "Another model than the write-up's, 70 times smaller: what does not hold here may hold there.",
+            "Geometry is that of these pairs; steering is that of behaviors that are steered at all.",
+        ),
+        tables=(
+            Table(
+                title="Claim by claim",
+                columns=("claim", "measured here", "claimed", "mean", "low", "high", "behaviors", "verdict"),
+                rows=tuple(
+                    (
+                        one.text,
+                        one.measure,
+                        f"{'above' if one.above else 'below'} {one.threshold:g}",
+                        *_three(one.evidence),
+                        one.n,
+                        one.verdict,
+                    )
+                    for one in found
+                ),
+                notes=("mean over behaviors with its 95 % interval; it must lie on one side of the threshold",),
+            ),
+        ),
+    )
+
+
+def _three(interval: Interval | None) -> tuple[Number, Number, Number]:
+    return (None, None, None) if interval is None else (interval.mean, interval.low, interval.high)
+
+
+def over_behaviors(values: Sequence[float], *, level: float = 0.95) -> Interval | None:
+    """Return the mean of one number per behavior with Student's interval; None with fewer than two."""
+    n = len(values)
+    if n < 2:
+        return None
+    mean, half = float(np.mean(values)), float(t.ppf(0.5 + level / 2, n - 1) * np.std(values, ddof=1) / np.sqrt(n))
+    return Interval(mean=mean, low=mean - half, high=mean + half, n=n)
+
+
+def _claim(text: str, measure: str, values: Sequence[float | None], *, above: bool, threshold: float) -> Claim:
+    defined = [value for value in values if value is not None]
+    return Claim(
+        text=text, measure=measure, above=above, threshold=threshold, evidence=over_behaviors(defined), n=len(defined)
+    )
+
+
+def _geometry(runs: Sequence[Run]) -> list[Claim]:
+    """The claims about the pairs' activations alone."""
+    every = [read_activations(run.activations_path) for run in runs]
+    grams = [[gram_at(one, layer) for layer in range(one.n_layers)] for one in every]
+
+    def medians(measure: Callable[[Gram], float | None]) -> list[float | None]:
+        return [_median([measure(gram) for gram in layers]) for layers in grams]
+
+    def k80(gram: Gram) -> float | None:
+        shares = centered_shares(gram)
+        return None if shares is None else float(components_for(shares))
+
+    accuracy = [run.analysis("probe_accuracy").scores["probe_accuracy"] for run in runs]
+    saturated = [
+        float(np.mean([score >= 0.95 for score in scores if score is not None])) if any(scores) else None
+        for scores in accuracy
+    ]
+    last = [float(np.argmax([gram.mean_squared for gram in layers]) == len(layers) - 1) for layers in grams]
+    ratio_last = [
+        float(np.argmax([gram.mean_squared**0.5 / norm for gram, norm in zip(layers, one.activation_norm, strict=True)])
+              == len(layers) - 1)
+        for layers, one in zip(grams, every, strict=True)
+    ]  # fmt: skip
+    components = medians(k80)
+    return [
+        _claim("magnitude picks the last layer", "share of behaviors whose raw norm is largest at the last layer", last,
+               above=True, threshold=0.5),
+        _claim("... and so does the ratio to the stream", "share whose magnitude ratio is largest there", ratio_last,
+               above=True, threshold=0.5),
+        _claim("at least 5 components to 80 % of the variance", "median over layers, centered", components,
+               above=True, threshold=4.5),
+        _claim("at most 6 components to 80 % of the variance", "median over layers, centered", components,
+               above=False, threshold=6.5),
+        _claim("probe accuracy saturates", "share of layers with grouped accuracy of 0.95 or more", saturated,
+               above=True, threshold=0.8),
+        _claim("normalization sensitivity is near 1", "median over layers",
+               medians(lambda g: normalization_sensitivity(g).value),
+               above=True, threshold=0.95),
+        _claim("stability is high", "median over layers", medians(lambda g: stability(g).mean.value),
+               above=True, threshold=0.8),
+        _claim("consistency is low", "median over layers", medians(lambda g: consistency(g).value),
+               above=False, threshold=0.5),
+        _claim("adjacent similarity rises with depth", "rank correlation of the cosine with depth",
+               [_rise(one) for one in every], above=True, threshold=0.0),
+    ]  # fmt: skip
+
+
+def _rise(activations: Activations) -> float | None:
+    cosines = [(i, one.value) for i, one in enumerate(adjacent_cosines(activations)[0]) if one.value is not None]
+    return spearman(*np.array(cosines, dtype=float).T) if len(cosines) > 2 else None
+
+
+def _median(values: Sequence[float | None]) -> float | None:
+    defined = [value for value in values if value is not None]
+    return float(np.median(defined)) if defined else None
+
+
+def _steering(found: Sequence[Subject]) -> list[Claim]:
+    """The claims about what steers."""
+    made: list[Claim] = []
+    kinds: tuple[Kind, ...] = ("equal KL", "generation")
+    for kind in kinds:
+        truths = [truth for subject in found if (truth := truth_of(subject, kind)).steerable]
+        evidence = nested_bootstrap([one.values for one in truths], _early_over_late(truths), resamples=500)
+        made.append(
+            Claim(
+                text=f"early layers beat 80 % depth ({kind})",
+                measure="layers at 22-41 % of the depth minus that at 80 %, in units of best minus mean",
+                above=True,
+                threshold=0.0,
+                evidence=evidence,
+                n=0 if evidence is None else evidence.n,
+            )
+        )
+    outcomes = {subject.name: read_outcomes(subject.run) for subject in found}
+    methods: tuple[tuple[Control, str], ...] = (("pca", "PCA"), ("pca_centered", "centered PCA"))
+    for method, name in methods:
+        gaps = [_likelihood_gap(subject, method) for subject in found if truth_of(subject, "likelihood").steerable]
+        text = f"{name} steers worse than the mean"
+        made.append(_claim(f"{text} (likelihood)", "mean minus PCA at the best cell, nats per token", gaps,
+                           above=True, threshold=0.0))  # fmt: skip
+        written = [
+            _generation_gap(outcomes[subject.name], method)
+            for subject in found
+            if truth_of(subject, "generation").steerable
+        ]
+        made.append(_claim(f"{text} (generation)", "mean minus PCA at the best cell, combined score", written,
+                           above=True, threshold=0.0))  # fmt: skip
+    gains = {name: _gain(each) for name, each in outcomes.items()}
+    styles = [gain for subject in found if not _is_entity(subject) if (gain := gains[subject.name]) is not None]
+    entities = [
+        None if (gain := gains[subject.name]) is None or not styles else float(np.mean(styles)) - gain
+        for subject in found
+        if _is_entity(subject)
+    ]
+    made.append(
+        _claim("obsession with an entity is harder than style",
+               "mean gain of the other behaviors minus its own (generation)",
+               entities, above=True, threshold=0.0)
+    )  # fmt: skip
+    return made
+
+
+def _is_entity(subject: Subject) -> bool:
+    return subject.run.behavior().scorer.name == ENTITY
+
+
+def _early_over_late(truths: Sequence[Truth]) -> Callable[[int, Float[np.ndarray, "layer prompt"]], float | None]:
+    def statistic(i: int, values: Float[np.ndarray, "layer prompt"]) -> float | None:
+        truth, mean = truths[i], values.mean(axis=1)
+        depth = np.array(truth.layers) / truth.n_layers
+        early = (depth >= EARLY[0]) & (depth <= EARLY[1])
+        late = int(np.abs(np.array(truth.layers) - int(0.8 * truth.n_layers)).argmin())
+        span = float(mean.max() - mean.mean())
+        return float(mean[early].mean() - mean[late]) / span if early.any() and span > 1e-12 else None
+
+    return statistic
+
+
+def _likelihood_gap(subject: Subject, method: Control) -> float | None:
+    rows = [row for cell, row in subject.test.of("pca" if method == "pca" else "pca_centered")]
+    return float((subject.best[1] - rows[0]).mean()) if rows else None
+
+
+def _generation_gap(outcomes: Outcomes, method: Control) -> float | None:
+    best = outcomes.best_cell("dev")
+    if best is None:
+        return None
+    other = Cell(control=method, layer=best.layer, alpha=best.alpha)
+    effect = outcomes.effect("test", best, "combined", baseline=other)
+    return None if effect is None else effect.mean
+
+
+def _gain(outcomes: Outcomes) -> float | None:
+    best = outcomes.best_cell("dev")
+    effect = None if best is None else outcomes.effect("test", best, "combined")
+    return None if effect is None else effect.mean
