@@ -11,6 +11,9 @@ from interp_steer.errors import InterpSteerError
 from interp_steer.findings import AnalysisResult
 from interp_steer.run import Run, open_run
 
+WIDE = 240
+"""Columns of a pipe or a file: no number is cut off there."""
+
 
 def main(analysis: Callable[[Run], AnalysisResult]) -> None:
     """Run an analysis on the run directory named on the command line; exit 1 on an expected failure."""
@@ -20,4 +23,4 @@ def main(analysis: Callable[[Run], AnalysisResult]) -> None:
         result = analysis(open_run(parser.parse_args().run))
     except InterpSteerError as error:
         sys.exit(f"error: {error}")
-    print_result(result, Console())
+    print_result(result, Console(width=None if sys.stdout.isatty() else WIDE))

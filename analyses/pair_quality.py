@@ -127,8 +127,9 @@ def _columns(activations: Activations, grams: list[Gram]) -> dict[str, list[Meas
 
 
 def _gap(half: Stability) -> Measure:
-    expected = half.expected
-    return expected if expected.value is None else half.mean.map(lambda mean, e=expected.value: mean - e)
+    if half.mean.value is None or half.expected.value is None:
+        return half.mean if half.mean.value is None else half.expected
+    return Measure(half.mean.value - half.expected.value)
 
 
 def _pairs_table(run: Run, gram: Gram, layer: str) -> Table:

@@ -48,8 +48,7 @@ def separation(run: Run) -> AnalysisResult:
         gram = gram_at(activations, layer)
         sides = activations.positive[layer].astype(np.float64), activations.negative[layer].astype(np.float64)
         between, agreement = layer_navigator(*sides, gram)
-        both = between if between.value is None else agreement.map(lambda c, d=between.value: c + d)
-        found = (in_sample(*sides, gram), left_out(*sides, gram), between, agreement, both)
+        found = (in_sample(*sides, gram), left_out(*sides, gram), between, agreement, _sum(between, agreement))
         for column, measure in zip(columns.values(), found, strict=True):
             column.append(measure)
     return AnalysisResult(
@@ -151,6 +150,12 @@ def layer_navigator(positive: Side, negative: Side, gram: Gram) -> tuple[Measure
     kept = differences[gram.kept]
     cosines = kept @ (inverse * vector) / np.sqrt(kept**2 @ inverse**2)
     return Measure(between / total), Measure(float(cosines.mean()))
+
+
+def _sum(first: Measure, second: Measure) -> Measure:
+    if first.value is None or second.value is None:
+        return first if first.value is None else second
+    return Measure(first.value + second.value)
 
 
 def _finding(columns: dict[str, list[Measure]]) -> str:
