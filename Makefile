@@ -30,7 +30,7 @@ format: .venv/.test ## Format the code and mend what the linter can
 	$(BIN)/ruff check --fix .
 
 reports: .venv/.demo ## Write the finished runs' reports to reports/, with shared assets and an index
-	set -e; for run in runs/*-smollm2-135m; do $(BIN)/interp-steer report $$run --assets shared --out reports/$$(basename $$run).html; done
+	set -e; for one in runs/*-smollm2-135m/manifest.json; do run=$$(dirname $$one); $(BIN)/interp-steer report $$run --assets shared --out reports/$$(basename $$run).html; done
 	$(BIN)/interp-steer report --index reports
 
 clean: ## Remove the environment and caches; runs and reports stay

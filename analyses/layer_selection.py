@@ -95,9 +95,11 @@ def _finding(effects: Effects, selectors: Sequence[Selector], truth: GroundTruth
 
 
 def _interval(interval: Interval | None) -> str:
-    return (
-        "an unknown amount" if interval is None else f"{interval.mean:+.2f} [{interval.low:+.2f}, {interval.high:+.2f}]"
-    )
+    if interval is None:
+        return "an unknown amount"
+    if interval.low == interval.high:  # nothing to resample: no interval, not a certain one
+        return f"{interval.mean:+.2f} on every prompt"
+    return f"{interval.mean:+.2f} [{interval.low:+.2f}, {interval.high:+.2f}]"
 
 
 def _effects_table(effects: Effects, truth: GroundTruth) -> Table:

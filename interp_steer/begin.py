@@ -3,6 +3,7 @@
 The model is loaded at the first stage that needs it, so a finished run costs no model at all.
 """
 
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping
@@ -15,7 +16,7 @@ from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
-from interp_steer.errors import RunError
+from interp_steer.errors import ModelError, RunError
 from interp_steer.pairs import pairs_sha256, read_behavior, read_pairs, read_prompts
 from interp_steer.records import to_json
 from interp_steer.run import Run
@@ -98,6 +99,18 @@ def begin_run(path: str | Path, behavior: str | Path, model: str) -> Run:
         stages={},
     )
     return run
+
+
+@contextmanager
+def no_stub(run: Run) -> Iterator[None]:
+    """Leave no directory behind where a new run breaks off because its model cannot be loaded."""
+    new = not run.path.exists()
+    try:
+        yield
+    except ModelError:
+        if new and {path.name for path in run.path.iterdir()} <= {".lock", run.manifest_path.name}:
+            shutil.rmtree(run.path)
+        raise
 
 
 def check_unchanged(run: Run, behavior: str | Path) -> None:

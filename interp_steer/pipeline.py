@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from interp_steer.analysis import analyze
-from interp_steer.begin import Source, begin_run, timed
+from interp_steer.begin import Source, begin_run, no_stub, timed
 from interp_steer.judges.claude_spec import ClaudeSpec
 from interp_steer.judges.gate import require_scorer
 from interp_steer.pairs import read_behavior
@@ -64,7 +64,7 @@ def run_behavior(
         require_scorer(found)  # now, not after the sweep
     run = Run(Path(out))
     start = engine or source.engine
-    with run.lock():
+    with no_stub(run), run.lock():
         begin_run(run.path, behavior, source.name)
         extract_stage(run, behavior, source, read_position=read_position, first_k=first_k)
         fit_stage(run, method=method)

@@ -10,6 +10,7 @@ values, or a missing attention mask would go unnoticed.
 import copy
 import importlib.util
 import os
+import shutil
 import time
 from pathlib import Path
 
@@ -239,6 +240,21 @@ def again(plain_tiny_llama, plain_tiny_qwen):
     return make
 
 
+@pytest.fixture(scope="module")
+def browser():
+    """One headless Chromium for a module: its event loop must not outlive it. Skips where none is installed."""
+    path = _chromium()
+    if path is None:
+        pytest.skip("no Chromium here: install it ('apt-get install chromium') or name it in CHROMIUM")
+    from playwright.sync_api import sync_playwright
+
+    flags = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--disable-background-networking", "--disable-sync"]
+    with sync_playwright() as playwright:
+        launched = playwright.chromium.launch(executable_path=path, args=flags)
+        yield launched
+        launched.close()
+
+
 @pytest.fixture
 def claude_server(monkeypatch):
     """A service on this machine that answers by the schema; the SDK finds it and a key in the environment."""
@@ -248,3 +264,8 @@ def claude_server(monkeypatch):
         monkeypatch.delenv("ANTHROPIC_AUTH_TOKEN", raising=False)
         monkeypatch.setenv("ANTHROPIC_API_KEY", "sk-ant-of-the-tests")
         yield server
+
+
+def _chromium():
+    names = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+    return os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, names)), None)

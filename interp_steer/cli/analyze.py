@@ -18,12 +18,13 @@ def analyze_command(
 
     Example: `interp-steer analyze magnitude runs/refusal-smollm2-135m`
     """
-    from interp_steer.analysis import analyze
+    from interp_steer.analysis import analyze, find_analyses
     from interp_steer.records import to_json
     from interp_steer.run import open_run
 
     opened = open_run(run)
     with opened.lock():
-        results = analyze(opened, None if name == "all" else [name])
-    for result in results:
-        typer.echo(json.dumps(to_json(result), ensure_ascii=False) if as_json else f"{result.title}: {result.finding}")
+        for one in find_analyses() if name == "all" else [name]:
+            for result in analyze(opened, [one]):  # each is told as it is stored: a later one may fail
+                said = json.dumps(to_json(result), ensure_ascii=False)
+                typer.echo(said if as_json else f"{result.title}: {result.finding}")

@@ -33,14 +33,14 @@ def extract_command(
 
     Example: `interp-steer extract refusal --model smollm2-135m`
     """
-    from interp_steer.begin import begin_run
+    from interp_steer.begin import begin_run, no_stub
     from interp_steer.pairs import read_behavior
     from interp_steer.run import Run
     from interp_steer.stages import extract_stage
 
     read_behavior(behavior)
     run = Run(out or default_out(behavior, model))
-    with run.lock():
+    with no_stub(run), run.lock():
         begin_run(run.path, behavior, model)
         loaded = source(model, device, dtype, device_map, revision)
         extract_stage(run, behavior, loaded, read_position=read_position, first_k=first_k)

@@ -1,11 +1,12 @@
 """What somebody has set on the page, and the completions that come of it."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from interp_steer.errors import ServingError
 from interp_steer.model.protocol import Model
 from interp_steer.playground.shelf import Shelf
+from interp_steer.report.phrases import alpha as written
 from interp_steer.serving.answer import LiveRequest
 from interp_steer.serving.catalog import Steering
 from interp_steer.serving.watch import Watch
@@ -65,7 +66,7 @@ def variants(choice: Choice) -> tuple[Variant, ...]:
     found = []
     for alpha in choice.rungs:
         kept = (*((first.model_copy(update={"alpha": alpha}),) if alpha else ()), *others)
-        found.append(Variant(title=f"alpha {alpha:g}" + ("" if kept else ", unsteered"), pushes=kept))
+        found.append(Variant(title=f"alpha {written(alpha)}" + ("" if kept else ", unsteered"), pushes=kept))
     return tuple(found)
 
 
@@ -117,7 +118,7 @@ def requests(choice: Choice, wanted: Sequence[Variant], shelf: Shelf, model: Mod
     return [
         LiveRequest(
             row=DecodeRow(prompt_ids=ids, interventions=plan.interventions, seed=choice.seed),
-            settings=replace(settings),
+            settings=settings,
             watch=watch,
         )
         for plan in plans
@@ -125,4 +126,4 @@ def requests(choice: Choice, wanted: Sequence[Variant], shelf: Shelf, model: Mod
 
 
 def _title(pushes: Sequence[Steering]) -> str:
-    return " + ".join(f"{push.behavior} at {push.alpha or 0:g}" for push in pushes)
+    return " + ".join(f"{push.behavior} at {written(push.alpha or 0.0)}" for push in pushes)

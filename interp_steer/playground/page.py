@@ -45,6 +45,7 @@ class Page:
         self._batch, self._shelf, self._max_tokens = batch, shelf, max_tokens
         self._answers: list[LiveAnswer] = []
         self._panels: list[PushPanel] = []
+        self._followed: tuple[str, int | None] = ("", None)
         self._ready = False
         card = batch.model.card
         with ui.element("header").classes("top"):
@@ -103,7 +104,6 @@ class Page:
             self._stop.set_enabled(False)
         self._fault = ui.label("").classes("fault").props("role=alert")
         self._add()
-        self._read.set_value(self._panels[0].layers[0])
 
     def _draw_results(self) -> None:
         with ui.element("div").classes("legend"):
@@ -153,6 +153,7 @@ class Page:
         """Bring what is said about the settings up to date: snippets, ladder, buttons, legend."""
         if not self._ready:
             return
+        self._follow()
         choice = self._choice()
         low, high = self._panels[0].span
         self._span.props(f"min={low} max={high}")
@@ -166,6 +167,19 @@ class Page:
         wanted = variants(choice)
         self._snippets["Python"].set_content(as_python(choice, wanted, self._shelf))
         self._snippets["shell"].set_content(as_shell(choice, wanted, self._shelf))
+
+    def _follow(self) -> None:
+        """Color by the first behavior at its first layer, and steer what its sweep did, until somebody says else."""
+        first = self._panels[0]
+        now = (first.push.behavior, min(first.layers, default=None))
+        if now == self._followed:
+            return
+        before, self._followed = self._followed, now
+        if now[0] != before[0]:
+            self._colored.set_value(now[0])
+            self._scope.set_value(first.playable.steerable.scope)
+        if now[1] is not None:
+            self._read.set_value(now[1])
 
     async def _go(self) -> None:
         self.stop()
@@ -190,6 +204,7 @@ class Page:
                 for one, answer in zip(wanted, answers, strict=True)
             ]
         self._stop.set_enabled(True)
+        self._cards.run_method("scrollIntoView", {"block": "nearest", "behavior": "smooth"})
         try:
             async for _ in news(answers):
                 for card in cards:

@@ -38,7 +38,7 @@ def drawing(found: Sequence[LayerRange], low: float, high: float, chosen: float 
     def x(value: float) -> str:
         return f"{100 * (value - low) / (high - low):.2f}%"
 
-    parts = [f'<rect class="track" x="0" y="3" width="100%" height="6" rx="3"/>']  # noqa: F541
+    parts = ['<rect class="track" x="0" y="3" width="100%" height="6" rx="3"/>']
     if found:
         left, right = max(max(one.low for one in found), low), min(min(one.high for one in found), high)
         if right > left:

@@ -62,7 +62,7 @@ def _finding(before: Sequence[float | None] | None, after: Sequence[float | None
     if looped[1]:
         parts.append(f"{_percent(looped[1])} run in a loop ({_percent(looped[0] or 0.0)})")
     if nll[0] is not None and nll[1] is not None:
-        parts.append(f"their mean likelihood is {fixed(nll[1])} nats per token ({fixed(nll[0])})")
+        parts.append(f"and each token surprises the unsteered model by {fixed(nll[1])} nats ({fixed(nll[0])})")
     return capital(", ".join(parts))
 
 

@@ -1,9 +1,7 @@
 """A run directory made of numbers: 30 layers x 3 alphas, planted at layer 14, and one hostile completion."""
 
 import math
-import os
 import random
-import shutil
 import zlib
 from pathlib import Path
 
@@ -341,26 +339,6 @@ def conditions() -> dict[str, Cell]:
         "best": Cell(control="steered", layer=PLANTED, alpha=0.3),
         "random": Cell(control="random", layer=PLANTED, alpha=0.3),
     }
-
-
-def _chromium():
-    names = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
-    return os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, names)), None)
-
-
-@pytest.fixture(scope="module")
-def browser():
-    """One headless Chromium for a module: its event loop must not outlive it. Skips where none is installed."""
-    path = _chromium()
-    if path is None:
-        pytest.skip("no Chromium here: install it ('apt-get install chromium') or name it in CHROMIUM")
-    from playwright.sync_api import sync_playwright
-
-    flags = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--disable-background-networking", "--disable-sync"]
-    with sync_playwright() as playwright:
-        launched = playwright.chromium.launch(executable_path=path, args=flags)
-        yield launched
-        launched.close()
 
 
 @pytest.fixture

@@ -162,47 +162,45 @@ def test_a_crash_reaches_everybody_and_the_next_who_asks(tiny_llama, again, ask,
     batch.close()
 
 
-def breaks_beyond(model, rows):
-    """Let memory end where more rows than that are decoded, and return the sizes tried."""
-    sizes = []
+class Memory:
+    """Memory of a model that ends where more than ``rows`` are decoded at a time; without a limit at first."""
 
-    def memory(_module, args):
-        sizes.append(args[0].shape[0])
-        if args[0].shape[0] > rows:
+    def __init__(self, model):
+        self.rows, self.seen = 10**6, []
+        model.bridge.original_model.lm_head.original_component.register_forward_pre_hook(self.check)
+
+    def check(self, _module, args):
+        self.seen.append(args[0].shape[0])
+        if args[0].shape[0] > self.rows:
             raise torch.OutOfMemoryError("CUDA out of memory")
 
-    model.bridge.original_model.lm_head.original_component.register_forward_pre_hook(memory)
-    return sizes
 
-
-@pytest.mark.parametrize("tiny_name", ["tiny_llama", "tiny_qwen"])
-def test_out_of_memory_halves_the_slots_and_nobody_hears_a_word_twice(
-    request, tiny_name, again, mixed, patience, caplog
-):
-    tiny = request.getfixturevalue(tiny_name)
+def test_out_of_memory_halves_the_slots_and_nobody_hears_a_word_twice(tiny, again, mixed, patience, caplog):
     model, requests = again(tiny), mixed(tiny, 12)
+    memory = Memory(model)
     with LiveBatch(model, slots=8, capacity=256) as batch:
         first = batch.submit_all(requests[:3])
         for answer in first:
             next(iter(answer))
-        sizes = breaks_beyond(model, 3)
+        memory.rows = 3
         answers = [*first, *batch.submit_all(requests[3:])]
         found = [answer.result(patience).ids for answer in answers]
         assert batch.failure is None
     assert found == [alone(tiny, one).ids for one in requests]
-    assert max(sizes) > 3, "memory never ended, and this proves nothing"
-    assert max(sizes[-5:]) <= 3
+    assert max(memory.seen) > 3, "memory never ended, and this proves nothing"
+    assert max(memory.seen[-5:]) <= 3
     assert "going on with" in caplog.text
 
 
 def test_a_row_for_which_there_is_no_memory_at_all_fails_and_the_engine_goes_on(tiny_llama, again, ask, patience):
     model, sound = again(tiny_llama), ask(tiny_llama, "Hi", max_new_tokens=4)
+    memory = Memory(model)
     with LiveBatch(model, slots=4, capacity=256) as batch:
-        breaks_beyond(model, 0)
+        memory.rows = 0
         for answer in batch.submit_all([sound] * 3):
             with pytest.raises(SteeringError, match="a single row does not fit"):
                 answer.result(patience)
-        model.bridge.original_model.lm_head.original_component._forward_pre_hooks.clear()
+        memory.rows = 1
         assert batch.submit(sound).result(patience).ids == alone(tiny_llama, sound).ids
 
 
