@@ -31,7 +31,9 @@ def paired_bootstrap(
 ) -> Interval:
     """Bootstrap the mean of paired differences; the prompt is the resampled unit.
 
-    Bias-corrected and accelerated (BCa) with 20 prompts or more, percentile below, where BCa is unstable.
+    Bias-corrected and accelerated (BCa) with 20 prompts or more, percentile below, where BCa is unstable. Either is
+    expanded for small samples: resamples vary by ``(n - 1) / n`` too little, and normal quantiles ignore that the
+    spread itself is estimated, so the level asked for is that of ``sqrt(n / (n - 1))`` times Student's quantile.
 
     Args:
         differences: One number per prompt: steered minus baseline.
@@ -46,7 +48,8 @@ def paired_bootstrap(
         AnalysisError: If there are no differences, or one is not finite.
 
     Source:
-        Miller, "Adding Error Bars to Evals", arXiv:2411.00640 (paired differences, clusters).
+        Miller, "Adding Error Bars to Evals", arXiv:2411.00640 (paired differences, clusters); Hesterberg, "What
+        Teachers Should Know About the Bootstrap", arXiv:1411.5279 (expanded intervals).
     """
     if differences.size == 0:
         raise AnalysisError("cannot bootstrap an empty set of differences")
@@ -59,11 +62,17 @@ def paired_bootstrap(
         (differences,),
         np.mean,
         n_resamples=resamples,
-        confidence_level=level,
+        confidence_level=_expanded(level, differences.size),
         method="BCa" if differences.size >= BCA_FROM else "percentile",
         rng=np.random.default_rng(seed),
     ).confidence_interval
     return Interval(mean=mean, low=float(found.low), high=float(found.high), n=int(differences.size))
+
+
+def _expanded(level: float, n: int) -> float:
+    """Return the level at which a bootstrap interval of a mean of ``n`` numbers covers with ``level``."""
+    quantile = scipy_stats.t.ppf(0.5 + level / 2, n - 1) * np.sqrt(n / (n - 1))
+    return float(2 * scipy_stats.norm.cdf(quantile) - 1)
 
 
 def wilson_interval(successes: float, n: int, *, level: float = 0.95) -> Interval:

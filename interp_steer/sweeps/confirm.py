@@ -53,20 +53,22 @@ def directed_cells(
         n_flipped: Number of sign flips of the pairs.
     """
     layer, alpha = best
-    at = {"layer": layer, "alpha": alpha}
     differences = activations.differences(layer)
     found: list[Directed] = []
-    for role, cells in (("chosen", chosen), ("equal_kl", equal_kl)):
-        found += [(HeldOutCell(role=role, layer=one, alpha=dose), vectors.at(one)) for one, dose in cells]  # type: ignore[arg-type]
+    by_layer: tuple[tuple[Role, Sequence[Cell]], ...] = (("chosen", chosen), ("equal_kl", equal_kl))
+    for role, cells in by_layer:
+        found += [(HeldOutCell(role=role, layer=one, alpha=dose), vectors.at(one)) for one, dose in cells]
     found.append((HeldOutCell(role="minus", layer=layer, alpha=-alpha), vectors.at(layer)))
     for seed in range(n_random):
         direction = random_direction(vectors.direction.shape[1], layer=layer, seed=seed)
-        found.append((HeldOutCell(role="random", name=str(seed), **at), direction))
+        found.append((HeldOutCell(role="random", layer=layer, alpha=alpha, name=str(seed)), direction))
     for seed in range(n_flipped):
         flipped = sign_flipped_direction(differences, layer=layer, seed=seed)
-        found.append((HeldOutCell(role="sign_flipped", name=str(seed), **at), flipped))
+        found.append((HeldOutCell(role="sign_flipped", layer=layer, alpha=alpha, name=str(seed)), flipped))
     for role, method in METHODS:
-        found.append((HeldOutCell(role=role, **at), fit(activations, method=method).direction[layer]))
+        found.append(
+            (HeldOutCell(role=role, layer=layer, alpha=alpha), fit(activations, method=method).direction[layer])
+        )
     for name, (theirs, (other_layer, other_alpha)) in others.items():
         cell = HeldOutCell(role="other", layer=other_layer, alpha=other_alpha, name=name)
         found.append((cell, theirs.at(other_layer)))
