@@ -19,6 +19,10 @@ if TYPE_CHECKING:
     from interp_steer.begin import begin_run
     from interp_steer.doctor import diagnose
     from interp_steer.errors import InterpSteerError
+    from interp_steer.heads.fit import fit_head
+    from interp_steer.heads.gate import dose, gate_below
+    from interp_steer.heads.head import read_head, save_head
+    from interp_steer.heads.read import read_text
     from interp_steer.judges.claude_spec import ClaudeSpec
     from interp_steer.judges.judge import judge
     from interp_steer.model.load import load_model, wrap_model
@@ -31,6 +35,7 @@ if TYPE_CHECKING:
     from interp_steer.steering.steer import steer
     from interp_steer.sweeps.answers import LocalEngine
     from interp_steer.sweeps.calibrate import CalibrationSpec, calibrate
+    from interp_steer.sweeps.combine import combine
     from interp_steer.sweeps.grid import SweepSpec
     from interp_steer.sweeps.halving import halve
     from interp_steer.sweeps.margins import PropensitySpec, read_propensity, save_propensity
@@ -53,9 +58,13 @@ _HOMES = {
     "analyze": "analysis",
     "begin_run": "begin",
     "calibrate": "sweeps.calibrate",
+    "combine": "sweeps.combine",
     "diagnose": "doctor",
+    "dose": "heads.gate",
     "extract": "activations.extract",
     "fit": "vectors.fit",
+    "fit_head": "heads.fit",
+    "gate_below": "heads.gate",
     "halve": "sweeps.halving",
     "import_pairs": "pair_import.importing",
     "judge": "judges.judge",
@@ -66,14 +75,17 @@ _HOMES = {
     "pushes": "sweeps.pushes",
     "read_activations": "activations.artifact",
     "read_behavior": "pairs",
+    "read_head": "heads.head",
     "read_outcomes": "outcomes",
     "read_pairs": "pairs",
     "read_prompts": "pairs",
     "read_propensity": "sweeps.margins",
     "read_pushes": "sweeps.shifts",
+    "read_text": "heads.read",
     "read_vectors": "vectors.vector",
     "run_behavior": "pipeline",
     "save_activations": "activations.artifact",
+    "save_head": "heads.head",
     "save_propensity": "sweeps.margins",
     "save_pushes": "sweeps.shifts",
     "save_vectors": "vectors.vector",
@@ -95,9 +107,13 @@ __all__ = [
     "analyze",
     "begin_run",
     "calibrate",
+    "combine",
     "diagnose",
+    "dose",
     "extract",
     "fit",
+    "fit_head",
+    "gate_below",
     "halve",
     "import_pairs",
     "judge",
@@ -108,14 +124,17 @@ __all__ = [
     "pushes",
     "read_activations",
     "read_behavior",
+    "read_head",
     "read_outcomes",
     "read_pairs",
     "read_prompts",
     "read_propensity",
     "read_pushes",
+    "read_text",
     "read_vectors",
     "run_behavior",
     "save_activations",
+    "save_head",
     "save_propensity",
     "save_pushes",
     "save_vectors",

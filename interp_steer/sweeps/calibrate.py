@@ -16,6 +16,7 @@ Source:
     Dowell and Jarratt, "A modified regula falsi method", BIT 11, 1971 (the Illinois algorithm).
 """
 
+import functools
 import math
 from collections.abc import Callable, Generator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -87,22 +88,27 @@ class CalibrationSpec:
 
 
 @dataclass(frozen=True, kw_only=True)
-class CalibratedLayer:
-    """The outcome at one layer.
+class Solution:
+    """Where a search ended.
 
     Attributes:
-        layer: Block that is steered.
         alpha: Strength at which the target is reached; None if there is none within the search.
         kl: The KL measured at ``alpha``, in nats; None where that is.
         reason: Why there is none.
         tried: Every alpha measured, with its KL, in order.
     """
 
-    layer: int
     alpha: float | None
     kl: float | None
     reason: str | None
     tried: tuple[tuple[float, float], ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class CalibratedLayer(Solution):
+    """The outcome at one layer."""
+
+    layer: int
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -161,7 +167,8 @@ def calibrate(
     with progress("calibrate", len(spec.layers)) as advance:
         for layer in spec.layers:
             nearest = next((one.alpha for one in reversed(solved) if one.alpha), START)
-            solved.append(_solved(layer, alpha_search(spec, nearest), reach))
+            solution = solve(alpha_search(spec, nearest), functools.partial(reach, layer))
+            solved.append(CalibratedLayer(layer=layer, **vars(solution)))
             advance(1, f"layer {layer}")
     return Calibration(
         spec=spec,
@@ -183,21 +190,24 @@ def suggested_alphas(calibration: Calibration) -> tuple[float, ...]:
     return tuple(sorted({float(f"{alpha:.2g}") for alpha in np.quantile(found, (0.1, 0.5, 0.9))}))
 
 
-def _solved(
-    layer: int, search: Generator[float, float, str | None], reach: Callable[[int, float], float]
-) -> CalibratedLayer:
-    """Measure what the search asks for until it ends."""
+def solve(search: Generator[float, float, str | None], reach: Callable[[float], float]) -> Solution:
+    """Measure what a search asks for until it ends.
+
+    Args:
+        search: :func:`alpha_search`.
+        reach: From an alpha, or whatever one number scales, to the KL there.
+    """
     tried: list[tuple[float, float]] = []
     alpha = next(search)
     while True:
-        kl = reach(layer, alpha)
+        kl = reach(alpha)
         tried.append((alpha, kl))
         try:
             alpha = search.send(kl)
         except StopIteration as stopped:
             reason: str | None = stopped.value
             found = (None, None) if reason else (alpha, kl)
-            return CalibratedLayer(layer=layer, alpha=found[0], kl=found[1], reason=reason, tried=tuple(tried))
+            return Solution(alpha=found[0], kl=found[1], reason=reason, tried=tuple(tried))
 
 
 def alpha_search(spec: CalibrationSpec, start: float) -> Generator[float, float, str | None]:

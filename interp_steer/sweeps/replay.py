@@ -20,6 +20,7 @@ from interp_steer.model.protocol import Model
 from interp_steer.model.tiling import tile
 from interp_steer.steering.hooks import BatchSteering
 from interp_steer.steering.intervention import Intervention
+from interp_steer.steering.steps import Interventions
 from interp_steer.sweeps.texts import ReadTexts, Text, keeping, read_texts, together
 from interp_steer.terms import Scope
 
@@ -87,14 +88,27 @@ class Replay:
             measure: One number for each place.
             advance: Told how many rows (one text under one push) were read.
         """
-        layer = pushes[0].layer
-        if any(one.layer != layer for one in pushes):
+        if any(one.layer != pushes[0].layer for one in pushes):
             raise AssertionError("pushes of one call share a layer")
-        choices = [(one,) for one in pushes]
+        return self.steered_by_sets([(one,) for one in pushes], measure, advance)
+
+    def steered_by_sets(
+        self, choices: Sequence[Interventions], measure: Measure, advance: Callable[[int], None] = lambda _: None
+    ) -> Float[Tensor, "push place"]:
+        """Return what ``measure`` says at every place under each of several sets of interventions, at any layers.
+
+        Args:
+            choices: Each steers every text; the lowest layer of all is one of those the texts were read for.
+            measure: One number for each place.
+            advance: Told how many rows (one text under one set) were read.
+        """
         steering = BatchSteering(choices, self._model.device)
-        values = torch.full((len(pushes), self._n_places), torch.nan, device=self._model.device)
+        firsts = [first for choice in choices if (first := steering.first_layer(choice)) is not None]
+        layer = min(firsts, default=choices[0][0].layer)
+        above = {at: hook for at, hook in steering.functions().items() if at > layer}
+        values = torch.full((len(choices), self._n_places), torch.nan, device=self._model.device)
         for reading in self._readings:
-            rows = [(text, push) for text in range(len(reading.mask)) for push in range(len(pushes))]
+            rows = [(text, push) for text in range(len(reading.mask)) for push in range(len(choices))]
             size = max(1, self._tokens // reading.width)
             for at in range(0, len(rows), size):
                 batch = torch.tensor(rows[at : at + size], device=self._model.device)
@@ -104,7 +118,8 @@ class Replay:
                 resid = reading.resid[layer]
                 resid = resid[texts.to(resid.device), :width]
                 after = steering.apply(layer, resid)
-                final = self._above(layer, resid if after is None else after, reading, texts)
+                with self._model.hooks(above):
+                    final = self._above(layer, resid if after is None else after, reading, texts)
                 places = reading.places[texts, :width]
                 here = places >= 0
                 measured = self._measured(final[here.to(final.device)], places[here], measure)

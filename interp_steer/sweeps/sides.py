@@ -11,6 +11,7 @@ from interp_steer.behaviors import Pair
 from interp_steer.errors import SteeringError
 from interp_steer.model.protocol import Model
 from interp_steer.steering.intervention import Intervention
+from interp_steer.steering.steps import Interventions
 from interp_steer.sweeps.replay import TOKENS_PER_BATCH, Replay
 from interp_steer.sweeps.texts import Text
 from interp_steer.terms import Scope
@@ -76,11 +77,26 @@ class SidesReplay:
         Raises:
             SteeringError: If a likelihood is not finite, naming the layer.
         """
-        found = self._by_side(self._replay.steered(pushes, self._measure, advance))
+        return self._finite(self._replay.steered(pushes, self._measure, advance), pushes[0].layer)
+
+    def steered_by_sets(self, choices: Sequence[Interventions]) -> Float[np.ndarray, "side set pair"]:
+        """Return the log-likelihoods under each of several sets of interventions, at any layers.
+
+        Args:
+            choices: Each steers every response; the lowest layer of all is one of those the pairs were read for.
+
+        Raises:
+            SteeringError: If a likelihood is not finite, naming the lowest layer.
+        """
+        lowest = min(one.layer for choice in choices for one in choice)
+        return self._finite(self._replay.steered_by_sets(choices, self._measure), lowest)
+
+    def _finite(self, values: Float[Tensor, "push place"], layer: int) -> Float[np.ndarray, "side push pair"]:
+        found = self._by_side(values)
         if not np.isfinite(found).all():
             raise SteeringError(
-                f"layer {pushes[0].layer}: a steered likelihood is NaN or Inf; load the model in float32 or bfloat16, "
-                "or steer less"
+                f"layer {layer}: a steered likelihood is NaN or Inf; load the model in float32 or bfloat16, or steer "
+                "less"
             )
         return found
 
