@@ -13,6 +13,9 @@ With ``D_i`` the difference vectors, ``u_i`` their unit vectors and c_w the weig
 - *length correlation*: of ``D_i . v`` with the difference of token counts. Far from 0, the vector is partly length;
 - *influence* of a pair: ``1 - cos(mean, mean without it)``.
 
+SNR, weighted consistency and the mean share of :mod:`analyses.explained_variance` rank layers alike:
+``SNR^2 = c_w / (1 - c_w)`` and ``mean share = (1 + (n-1) c_w) / n``. They are one heuristic under three names.
+
 What it does not show: that the shared direction is the behavior (pairs agree on any confound they share) or
 which layer steers. Consistency predicts steerability across sets of pairs, not across layers of one set.
 

@@ -68,14 +68,19 @@ def heuristics(runs: Sequence[Run]) -> AnalysisResult:
     Raises:
         RunError: If a run lacks a stage of the study.
     """
-    contests = [contest(subjects(runs), kind) for kind in KINDS]
+    return heuristics_of(subjects(runs), KINDS)
+
+
+def heuristics_of(found: Sequence[Subject], kinds: Sequence[Kind]) -> AnalysisResult:
+    """Compare every heuristic with truths of these kinds."""
+    contests = [contest(found, kind) for kind in kinds]
     played = [one for one in contests if len(one.truths) >= 2]
     regrets = {one.kind: {name: one.regret(name) for name in one.names} for one in played}
     return AnalysisResult(
         name="heuristics",
         title="Heuristics against the sweep",
         question="Could the layer have been known without the sweep?",
-        finding=_finding(played, regrets, len(runs)),
+        finding=_finding(played, regrets, len(found)),
         caveats=(
             "One model. A ranking of heuristics needs more behaviors and more models than one study has.",
             "The best layer is the largest of noisy means, which makes every regret slightly too large.",

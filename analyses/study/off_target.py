@@ -30,7 +30,7 @@ def off_target(runs: Sequence[Run]) -> AnalysisResult:
     """
     found = subjects(runs)
     names = tuple(subject.name for subject in found)
-    changes = _changes(found)
+    changes = changes_of(found)
     own = [changes[name][name] for name in names]
     relative = {
         row: tuple(_over(changes[row][column], unit) for column, unit in zip(names, own, strict=True)) for row in names
@@ -66,7 +66,7 @@ def off_target(runs: Sequence[Run]) -> AnalysisResult:
     )
 
 
-def _changes(found: Sequence[Subject]) -> dict[str, dict[str, float | None]]:
+def changes_of(found: Sequence[Subject]) -> dict[str, dict[str, float | None]]:
     """Mean change of the behavior of the inner key by the vector of the outer one."""
     changes: dict[str, dict[str, float | None]] = {one.name: {other.name: None for other in found} for one in found}
     for measured in found:

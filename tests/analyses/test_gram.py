@@ -13,11 +13,13 @@ from analyses.gram import (
     pairs_needed,
     reliability,
     shared_energy,
+    signal_test,
     snr,
     snr_writeup,
     weighted_consistency,
     weighted_consistency_error,
 )
+from analyses.spectrum import mean_share
 from interp_steer.errors import AnalysisError
 
 EVERY = [
@@ -28,6 +30,7 @@ EVERY = [
     weighted_consistency_error,
     reliability,
     noise_variance,
+    signal_test,
     snr,
     snr_writeup,
     normalization_sensitivity,
@@ -75,6 +78,19 @@ def test_shared_energy_is_unbiased():
     estimates = [shared_energy(of(mean + rng.standard_normal((5, 8)))).value for _ in range(2000)]
     error = np.std(estimates) / math.sqrt(2000)
     assert abs(np.mean(estimates) - mean @ mean) < 4 * error
+
+
+def test_snr_mean_share_and_weighted_consistency_are_one_heuristic(differences):
+    found = of(differences)
+    shared = weighted_consistency(found).value
+    assert snr(found).value ** 2 == pytest.approx(shared / (1 - shared), rel=1e-10)
+    assert mean_share(found).value == pytest.approx((1 + 11 * shared) / 12, rel=1e-10)
+
+
+def test_the_signal_test_is_hotelling_without_the_covariance(differences):
+    mean = differences.mean(axis=0)
+    expected = 12 * mean @ mean / np.trace(np.cov(differences, rowvar=False))
+    assert signal_test(of(differences)).value == pytest.approx(expected, rel=1e-10)
 
 
 def test_noise_variance_is_the_trace_of_the_sample_covariance(differences):
