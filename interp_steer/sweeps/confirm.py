@@ -13,11 +13,11 @@ from interp_steer.model.protocol import Model
 from interp_steer.progress import progress
 from interp_steer.records import ModelCard
 from interp_steer.steering.intervention import Intervention
+from interp_steer.sweeps.directions import FROM_PAIRS, FromPairs
 from interp_steer.sweeps.heldout import HeldOut, HeldOutCard, HeldOutCell, Role, held_out_card
 from interp_steer.sweeps.sides import SidesReplay
-from interp_steer.terms import Method, Scope
-from interp_steer.vectors.controls import random_direction, sign_flipped_direction
-from interp_steer.vectors.fit import fit
+from interp_steer.terms import Scope
+from interp_steer.vectors.controls import random_direction
 from interp_steer.vectors.vector import SteeringVectors
 
 VERSIONED = ("interp-steer", "torch", "transformers", "transformer-lens")
@@ -26,7 +26,6 @@ Cell = tuple[int, float]
 """A layer and an alpha."""
 
 Directed = tuple[HeldOutCell, Float[np.ndarray, " d_model"]]
-METHODS: tuple[tuple[Role, Method], ...] = (("pca", "pca"), ("pca_centered", "pca_centered"))
 
 
 def directed_cells(
@@ -62,13 +61,10 @@ def directed_cells(
     for seed in range(n_random):
         direction = random_direction(vectors.direction.shape[1], layer=layer, seed=seed)
         found.append((HeldOutCell(role="random", layer=layer, alpha=alpha, name=str(seed)), direction))
-    for seed in range(n_flipped):
-        flipped = sign_flipped_direction(differences, layer=layer, seed=seed)
-        found.append((HeldOutCell(role="sign_flipped", layer=layer, alpha=alpha, name=str(seed)), flipped))
-    for role, method in METHODS:
-        found.append(
-            (HeldOutCell(role=role, layer=layer, alpha=alpha), fit(activations, method=method).direction[layer])
-        )
+    made: list[tuple[FromPairs, int, str]] = [("sign_flipped", seed, str(seed)) for seed in range(n_flipped)]
+    for control, seed, name in [*made, ("pca", 0, ""), ("pca_centered", 0, "")]:
+        cell = HeldOutCell(role=control, layer=layer, alpha=alpha, name=name)
+        found.append((cell, FROM_PAIRS[control](differences, layer, seed)))
     for name, (theirs, (other_layer, other_alpha)) in others.items():
         cell = HeldOutCell(role="other", layer=other_layer, alpha=other_alpha, name=name)
         found.append((cell, theirs.at(other_layer)))

@@ -1,6 +1,7 @@
 """The direction each cell of a sweep pushes along."""
 
 from collections.abc import Callable
+from typing import Literal
 
 import numpy as np
 from jaxtyping import Float
@@ -9,11 +10,12 @@ from interp_steer.activations.artifact import Activations
 from interp_steer.errors import SteeringError
 from interp_steer.records import Cell
 from interp_steer.steering.intervention import Intervention
-from interp_steer.terms import Control, Operation
+from interp_steer.terms import Operation
 from interp_steer.vectors.controls import random_direction, sign_flipped_direction
 from interp_steer.vectors.pca import pca, pca_centered
 from interp_steer.vectors.vector import SteeringVectors
 
+FromPairs = Literal["sign_flipped", "pca", "pca_centered"]
 Differences = Float[np.ndarray, "pair d_model"]
 
 
@@ -22,7 +24,7 @@ def _unit(vector: Float[np.ndarray, " d_model"]) -> Float[np.ndarray, " d_model"
     return vector / norm if norm > 0 else vector
 
 
-FROM_PAIRS: dict[Control, Callable[[Differences, int, int], Float[np.ndarray, " d_model"]]] = {
+FROM_PAIRS: dict[FromPairs, Callable[[Differences, int, int], Float[np.ndarray, " d_model"]]] = {
     "sign_flipped": lambda differences, layer, seed: sign_flipped_direction(differences, layer=layer, seed=seed),
     "pca": lambda differences, layer, seed: _unit(pca(differences)),  # noqa: ARG005 (one signature for all)
     "pca_centered": lambda differences, layer, seed: _unit(pca_centered(differences)),  # noqa: ARG005
@@ -56,7 +58,7 @@ def cell_interventions(
         direction = vectors.at(layer)
         if cell.control == "random":
             direction = random_direction(direction.size, layer=layer, seed=seed)
-        elif cell.control in FROM_PAIRS:
+        elif cell.control in ("sign_flipped", "pca", "pca_centered"):
             if activations is None:
                 raise SteeringError(
                     f"the {cell.control!r} control needs the activations; run 'interp-steer extract' first"

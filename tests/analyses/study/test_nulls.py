@@ -47,7 +47,7 @@ def test_good_layers_hold_the_true_best_one() -> None:
 
 
 def test_the_interval_of_a_mean_regret_covers_what_it_estimates() -> None:
-    """Behaviors with best layers of their own, and a heuristic that is off by some layers: coverage over 500 studies."""
+    """Behaviors with best layers of their own, and a heuristic that is off by some layers: 500 studies."""
     rng = np.random.default_rng(2)
     studies, behaviors = 500, 10
 
@@ -80,8 +80,8 @@ def test_the_interval_of_a_cell_covers_its_mean() -> None:
 
 def test_fewer_than_two_behaviors_have_no_interval() -> None:
     rng = np.random.default_rng(4)
-    assert nested_bootstrap([sweep(rng)], lambda i, values: 1.0) is None
-    assert nested_bootstrap([sweep(rng), sweep(rng)], lambda i, values: None if i else 1.0) is None
+    assert nested_bootstrap([sweep(rng)], lambda _i, _values: 1.0) is None
+    assert nested_bootstrap([sweep(rng), sweep(rng)], lambda i, _values: None if i else 1.0) is None
 
 
 def test_holm_multiplies_by_what_is_left_and_never_falls() -> None:

@@ -1,0 +1,84 @@
+"""Planted best layers and planted heuristics: what a contest must say of them."""
+
+import numpy as np
+import pytest
+
+from analyses.study.heuristics import contest, heuristics_of
+from analyses.study.selectors import OTHERS, RANDOM, SWEEP, rankings
+from analyses.study.truths import over_random, truth_of
+
+LAYERS = 10
+
+
+def bump(best: int) -> list[float]:
+    return [float(np.exp(-((layer - best) ** 2) / 4)) for layer in range(LAYERS)]
+
+
+@pytest.fixture
+def planted(make_subject):
+    """Six behaviors with best layers of their own; one heuristic knows them, one points away, one is silent."""
+    bests = (2, 3, 4, 5, 6, 7)
+    made = []
+    for i, best in enumerate(bests):
+        worth = bump(best)
+        silent = [None] * LAYERS if i % 2 else [float(layer == 5) for layer in range(LAYERS)]
+        known = {"knows": worth, "points_away": [-value for value in worth], "half_silent": silent}
+        made.append(make_subject(f"behavior-{i}", worth, heuristics=known, noise=0.02, seed=i))
+    return made
+
+
+def test_the_truth_is_the_change_on_the_test_pairs(planted):
+    truth = truth_of(planted[0], "equal KL")
+    assert truth.layers == tuple(range(LAYERS))
+    assert truth.mean == pytest.approx(np.array(bump(2)), abs=0.03)
+    assert truth.steerable
+    assert (planted[0].best[0].layer, planted[0].best[0].alpha) == (2, 0.3)
+
+
+def test_a_behavior_that_random_directions_move_as_much_is_set_aside(make_subject, planted):
+    no_better = make_subject("no_better", bump(4), random=1.2)
+    assert over_random(no_better).high < 0
+    found = contest([*planted, no_better], "likelihood")
+    assert found.aside == ("no_better",)
+    assert len(found.truths) == len(planted)
+
+
+def test_planted_heuristics_get_the_regret_they_deserve(planted):
+    found = contest(planted, "equal KL")
+    assert found.regret("knows").mean == pytest.approx(0.0, abs=1e-9)
+    assert found.regret("points away").low > 1
+    assert found.regret(RANDOM).mean == pytest.approx(1.0)
+    assert found.regret(SWEEP).mean == pytest.approx(0.0, abs=1e-9)
+    assert found.regret("half silent").n == 3  # it says nothing of the others, and is not held to them
+
+
+def test_layers_without_a_score_come_last(make_subject):
+    subject = make_subject("one", bump(4), heuristics={"partial": [None] * 5 + [0.1, 0.3, 0.2, None, None]})
+    ranked = rankings(subject, truth_of(subject, "equal KL"), [])["partial"]
+    assert ranked.argmax() == 6
+    assert ranked[[0, 1, 2, 3, 4, 8, 9]].max() < ranked[5]
+    assert OTHERS not in rankings(subject, truth_of(subject, "equal KL"), [])
+
+
+def test_other_behaviors_choose_their_common_layer(make_subject):
+    same = [make_subject(f"same-{i}", bump(6), noise=0.01, seed=i) for i in range(3)]
+    truths = [truth_of(subject, "equal KL") for subject in same]
+    assert rankings(same[0], truths[0], truths[1:])[OTHERS].argmax() == 6
+
+
+def test_the_result_says_which_heuristic_is_beyond_doubt(planted, make_subject):
+    found = heuristics_of([*planted, make_subject("flat", [0.0] * LAYERS)], ("likelihood", "equal KL"))
+    assert "1 of 3 heuristics pick better than a random layer beyond doubt; closest is knows" in found.finding
+    selectors = next(table for table in found.tables if table.title == "Selectors by equal KL")
+    rows = {row[0]: dict(zip(selectors.columns, row, strict=True)) for row in selectors.rows}
+    assert rows["knows"]["p (Holm)"] == pytest.approx(3 / 2**6)
+    assert rows["points away"]["p (Holm)"] == 1.0
+    assert rows["knows"]["hit at 1"] == 1.0
+    assert rows["knows"]["layers to 0.1 regret"] == pytest.approx(1.0)
+    aside = found.tables[-1]
+    assert ("equal KL", 1, "flat") in aside.rows
+
+
+def test_fewer_than_two_steerable_behaviors_are_no_contest(make_subject):
+    found = heuristics_of([make_subject("flat", [0.0] * LAYERS), make_subject("one", bump(3))], ("equal KL",))
+    assert "no heuristic can be compared" in found.finding

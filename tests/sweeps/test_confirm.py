@@ -1,0 +1,116 @@
+import numpy as np
+import pytest
+
+from interp_steer.activations.extract import extract
+from interp_steer.behaviors import Pair
+from interp_steer.errors import SteeringError
+from interp_steer.likelihood import mean_nll
+from interp_steer.pairs import read_behavior, read_pairs
+from interp_steer.sweeps.confirm import confirm, confirm_card, directed_cells
+from interp_steer.sweeps.heldout import read_held_out, save_held_out
+from interp_steer.sweeps.margins import PropensitySpec
+from interp_steer.sweeps.propensity import propensity
+from interp_steer.vectors.controls import random_direction
+from interp_steer.vectors.fit import fit
+
+BEHAVIOR = read_behavior("refusal")
+CHOSEN = [(0, 0.2), (2, 0.4), (3, 0.2)]
+
+
+@pytest.fixture(scope="module")
+def made(tiny_llama):
+    activations = extract(tiny_llama, read_pairs("refusal")[:5], behavior="refusal")
+    return activations, fit(activations)
+
+
+@pytest.fixture(scope="module")
+def directed(made):
+    activations, vectors = made
+    return directed_cells(
+        vectors,
+        activations,
+        best=(2, 0.4),
+        chosen=CHOSEN,
+        equal_kl=[(1, 0.1)],
+        others={"other": (vectors, (3, 0.3))},
+        n_random=2,
+        n_flipped=1,
+    )
+
+
+@pytest.fixture(scope="module")
+def found(tiny_llama, directed):
+    return confirm(tiny_llama, BEHAVIOR, read_pairs("refusal", "test")[:4], directed, "response")
+
+
+def test_every_control_is_at_the_best_cell(directed):
+    roles = [cell.role for cell, _ in directed]
+    assert roles == [
+        *["chosen"] * 3, "equal_kl", "minus", "random", "random", "sign_flipped", "pca", "pca_centered", "other",
+    ]  # fmt: skip
+    assert {(cell.layer, abs(cell.alpha)) for cell, _ in directed[4:10]} == {(2, 0.4)}
+    assert directed[4][0].alpha == -0.4
+
+
+def test_directions_are_unit_vectors_of_their_own(made, directed):
+    _, vectors = made
+    by_role = {(cell.role, cell.name): direction for cell, direction in directed}
+    assert all(np.linalg.norm(direction) == pytest.approx(1, abs=1e-5) for direction in by_role.values())
+    assert by_role["random", "1"] == pytest.approx(random_direction(64, layer=2, seed=1))
+    assert abs(by_role["pca", ""] @ vectors.at(2)) > abs(by_role["pca_centered", ""] @ vectors.at(2))
+
+
+def test_a_cell_is_what_a_propensity_of_the_same_pairs_finds(tiny_llama, made, found):
+    _, vectors = made
+    pairs = read_pairs("refusal", "test")[:4]
+    for (cell, changes), (layer, alpha) in zip(found.of("chosen"), CHOSEN, strict=True):
+        expected = propensity(tiny_llama, vectors, pairs, PropensitySpec(layers=(layer,), alphas=(alpha,)))
+        assert (cell.layer, cell.alpha) == (layer, alpha)
+        assert changes == pytest.approx(expected.changes()[0, 0], abs=1e-5)
+
+
+def test_the_prompted_baseline_is_a_plain_likelihood_after_the_system_prompt(tiny_llama, found):
+    margins = []
+    for pair in read_pairs("refusal", "test")[:4]:
+        sides = []
+        for system in (BEHAVIOR.system_prompt, None):
+            ids, n = zip(
+                *(tiny_llama.chat.pair_ids(pair.prompt, text, system) for text in (pair.positive, pair.negative)),
+                strict=True,
+            )
+            prompts = [tuple(one[:at]) for one, at in zip(ids, n, strict=True)]
+            responses = [tuple(one[at:]) for one, at in zip(ids, n, strict=True)]
+            positive, negative = mean_nll(tiny_llama, prompts, responses)
+            sides.append(negative - positive)
+        margins.append(sides[0] - sides[1])
+    assert found.prompted_changes() == pytest.approx(np.array(margins), abs=1e-5)
+
+
+def test_it_is_kept_and_known_again(tiny_llama, directed, found, tmp_path):
+    save_held_out(found, tmp_path / "held_out.safetensors")
+    read = read_held_out(tmp_path / "held_out.safetensors")
+    assert read.changes() == pytest.approx(found.changes())
+    pairs = read_pairs("refusal", "test")[:4]
+    assert read.card.basis == confirm_card(tiny_llama.card, BEHAVIOR, pairs, directed, "response").basis
+    turned = [(cell, -direction) for cell, direction in directed]
+    for changed in (
+        confirm_card(tiny_llama.card, BEHAVIOR, pairs[:3], directed, "response"),
+        confirm_card(tiny_llama.card, BEHAVIOR, pairs, directed, "all"),
+        confirm_card(tiny_llama.card, BEHAVIOR, pairs, directed[:-1], "response"),
+        confirm_card(tiny_llama.card, BEHAVIOR, pairs, turned, "response"),
+    ):
+        assert read.card.basis != changed.basis
+
+
+def test_a_control_without_a_direction_is_left_out(tiny_llama):
+    pair = Pair(prompt="Why?", positive="Because it is so.", negative="No idea at all.")
+    activations = extract(tiny_llama, [pair], behavior="one")
+    directed = directed_cells(
+        fit(activations), activations, best=(1, 0.2), chosen=[(1, 0.2)], equal_kl=[], others={}, n_random=1, n_flipped=2
+    )
+    assert [cell.role for cell, _ in directed] == ["chosen", "minus", "random", "pca"]
+
+
+def test_nothing_to_measure_is_an_error(tiny_llama, directed):
+    with pytest.raises(SteeringError, match="at least one pair and one push"):
+        confirm(tiny_llama, BEHAVIOR, [], directed, "response")
