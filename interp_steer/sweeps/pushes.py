@@ -4,7 +4,7 @@ The unsteered model answers neutral prompts greedily; its answers are read again
 the steering vector at an equal and at the natural dose, and of random directions at the equal one. Formulas and
 what they do not show: :mod:`interp_steer.sweeps.shifts` and, for the logit lens, :mod:`interp_steer.sweeps.lens`.
 
-The prompts are fixed and neutral, not the behavior's own, so that the measure is free of labels, shares no
+The prompts are fixed and neutral, not the behavior's own, so that the measure is free of labels, shares no test
 prompt with the sweep it is compared with, and means the same for every behavior.
 """
 
