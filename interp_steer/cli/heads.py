@@ -156,14 +156,15 @@ def _pushes(
     from interp_steer.vectors.vector import read_vectors
 
     heads = [head for head in held_heads(run) if layer is None or head.layer <= layer]
+    if not heads and (dose is not None or below is not None):
+        option = "--below" if dose is None else "--dose"
+        raise SteeringError(f"{option} needs a head at or below layer {layer}; fit one with 'interp-steer heads fit'")
     if dose is not None:
-        return (gate.dose(heads[-1], probability=dose),) if heads else ()
+        return (gate.dose(heads[-1], probability=dose),)
     if layer is None:
         if alpha or below is not None:
             raise SteeringError("--alpha and --below steer a layer; name it with --steer-layer")
         return ()
-    if below is not None and not heads:
-        raise SteeringError(f"--below needs a head at or below layer {layer}; fit one with 'interp-steer heads fit'")
     decides = None if below is None else gate.gate_below(heads[-1], probability=below)
     return interventions(read_vectors(run.vectors_path), (layer,), alpha, gate=decides)
 

@@ -3,14 +3,16 @@
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from interp_steer.activations.artifact import Activations, save_activations
+from interp_steer.activations.artifact import Activations, read_activations, save_activations
 from interp_steer.begin import begin_run
 from interp_steer.files import append_records
+from interp_steer.model.load import load_model
 from interp_steer.pairs import pairs_sha256
 from interp_steer.records import ActivationCard, Cell, Generation, ModelCard, to_json
 from interp_steer.sweeps.grid import SweepSpec, confirmation_cells
@@ -108,4 +110,19 @@ def run(tmp_path):
     run.update_manifest(
         model=to_json(CARD), read_position="mean_response", method="mean_difference", sweep=to_json(SPEC)
     )
+    return run
+
+
+@pytest.fixture
+def tiny_run(run, tiny_llama, plain_tiny_llama, tmp_path):
+    """The run of numbers, given a model it could be of."""
+    folder = tmp_path / "model"
+    plain_tiny_llama.save_pretrained(folder)
+    tiny_llama.chat.tokenizer.save_pretrained(folder)
+    card = load_model(str(folder), device="cpu").card
+    activations = read_activations(run.activations_path)
+    activations = replace(activations, card=replace(activations.card, model=card))
+    save_activations(activations, run.activations_path)
+    save_vectors(fit(activations), run.vectors_path)
+    run.update_manifest(model_name=str(folder), model=to_json(card))
     return run

@@ -16,12 +16,17 @@ COMMANDS = [
     "propensity",
     "pushes",
     "calibrate",
+    "combine",
     "sweep",
+    "heads fit",
+    "heads read",
     "judge",
     "agreement",
     "audit",
     "analyze",
     "report",
+    "serve",
+    "playground",
     "doctor",
 ]
 HEAVY = ("torch", "transformers", "transformer_lens", "anthropic", "numpy", "scipy", "sklearn", "plotly", "pydantic")

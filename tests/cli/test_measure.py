@@ -2,34 +2,14 @@
 
 import json
 import shutil
-from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from interp_steer.activations.artifact import read_activations, save_activations
-from interp_steer.model.load import load_model
-from interp_steer.records import from_json, to_json
+from interp_steer.records import from_json
 from interp_steer.sweeps.calibrate import Calibration
 from interp_steer.sweeps.margins import read_propensity
 from interp_steer.sweeps.shifts import read_pushes
-from interp_steer.vectors.fit import fit
-from interp_steer.vectors.vector import save_vectors
-
-
-@pytest.fixture
-def tiny_run(run, tiny_llama, plain_tiny_llama, tmp_path):
-    """The run of numbers, given a model it could be of."""
-    folder = tmp_path / "model"
-    plain_tiny_llama.save_pretrained(folder)
-    tiny_llama.chat.tokenizer.save_pretrained(folder)
-    card = load_model(str(folder), device="cpu").card
-    activations = read_activations(run.activations_path)
-    activations = replace(activations, card=replace(activations.card, model=card))
-    save_activations(activations, run.activations_path)
-    save_vectors(fit(activations), run.vectors_path)
-    run.update_manifest(model_name=str(folder), model=to_json(card))
-    return run
 
 
 def test_propensity_is_measured_once(tiny_run, interp_steer, tmp_path):
