@@ -61,6 +61,10 @@ seconds = time.perf_counter() - started
 print(json.dumps({"seconds": seconds, "peak_mb": peak(), **asdict(summary)}))
 """
 WAYS = ("one by one", "batches")
+LEAST_RATE = 200.0
+"""Items a second, on two cores that the service shares."""
+MOST_GROWTH_MB = 16.0
+"""Memory that 8,000 generations more may take: what a question waits by is kept, texts are not."""
 app = typer.Typer(add_completion=False)
 
 
@@ -76,7 +80,9 @@ def main(
 
     Every text differs, so every generation is a question. Faults: 429, 500, 529, resets, bodies cut short, refusals,
     truncated answers; in batches also expired and missing items. Then the larger run is judged once more, which tries
-    again what failed for a passing reason. Exit code 1 if a generation has no verdict or two from one pass.
+    again what failed for a passing reason. Exit code 1 if a generation has no verdict, or two from one pass; if fewer
+    than 200 are judged a second; or if the memory grows by more than 16 MB (both not with --quick, whose runs are too
+    short to tell).
 
     Try:
 
@@ -112,17 +118,33 @@ def main(
             say(f"{way}: {found[way]['items_per_second']:.0f} a second, {growth} MB more")
     keys = ("items_per_second", "verdict_lines", "doubled", "growth_mb")
     measuring.table("Judged", ["", *keys], [[way, *(found[way][key] for key in keys)] for way in ways])
-    ok = all(each["verdict_lines"] == n and each["doubled"] == 0 for each in found.values())
+    faults = [fault for way, each in found.items() for fault in _faults(way, each, n, quick=quick)]
     measuring.emit(
         "judge",
         {"n": n, "fewer": fewer, "rate": rate, "quick": quick},
         medians={way: {"items_per_second": each["items_per_second"]} for way, each in found.items()},
         ratios={},
-        ok=ok,
+        ok=not faults,
+        faults=faults,
         ways=found,
     )
-    if not ok:
+    if faults:
+        say("; ".join(faults))
         raise typer.Exit(1)
+
+
+def _faults(way: str, found: dict[str, Any], n: int, *, quick: bool) -> list[str]:
+    """Return what is not as it should be."""
+    faults = []
+    if found["verdict_lines"] != n or found["doubled"]:
+        faults.append(f"{way}: {found['verdict_lines']} verdicts on {n} generations, {found['doubled']} doubled")
+    if quick:
+        return faults
+    if found["items_per_second"] < LEAST_RATE:
+        faults.append(f"{way}: {found['items_per_second']:.0f} a second, expected at least {LEAST_RATE:g}")
+    if found["growth_mb"] is None or found["growth_mb"] > MOST_GROWTH_MB:
+        faults.append(f"{way}: memory grew by {found['growth_mb']} MB, expected at most {MOST_GROWTH_MB:g}")
+    return faults
 
 
 @contextmanager

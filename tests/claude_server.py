@@ -15,8 +15,10 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
+from urllib.parse import parse_qs, urlsplit
 
 STATUS_TYPES = {
     400: "invalid_request_error",
@@ -42,6 +44,7 @@ class Fault:
             a body of the right length), `not a message`; `refusal`, `truncated` (of the answer); `expired`, `canceled`,
             `errored` (with `status`), `missing`, `torn` (items of a batch).
         wait: Seconds of the retry-after header.
+        served: Whether the request is carried out, and charged, before its answer goes wrong.
     """
 
     kind: str
@@ -49,12 +52,13 @@ class Fault:
     seconds: float = 0.0
     wait: float = 0.001
     message: str = "made to fail"
+    served: bool = False
 
 
 Answer = Callable[[dict[str, Any]], "dict[str, Any] | str | Fault"]
 Faults = Callable[[str, Any, int], Fault | None]
-"""From the place ('messages', 'count', 'batch', 'look', 'results', 'item'), the request and how often it was here
-before (from 0)."""
+"""From the place ('messages', 'count', 'batch', 'list', 'look', 'results', 'item'), the request and how often it was
+here before (from 0)."""
 
 
 def seeded(seed: int, rate: float, faults: list[Fault], places: tuple[str, ...] = ("messages", "item")) -> Faults:
@@ -92,8 +96,10 @@ def from_schema(request: dict[str, Any]) -> dict[str, Any]:
 @dataclass
 class Batch:
     requests: list[dict[str, Any]]
+    created: datetime
     looks: int = 0
     canceled: bool = False
+    archived: bool = False
 
 
 class ClaudeServer:
@@ -109,10 +115,13 @@ class ClaudeServer:
         seconds: How long a message takes.
         keep_requests: Whether `requests` and `times` are kept; not for many.
         looks: How often a batch is looked at before it has ended; None: it never ends.
+        clock: Seconds by which its clock is ahead.
         shuffled: Whether results come in another order.
         calls: How often each place was asked.
         asked: How often each message was asked for, direct or in a batch, by `content` of its parameters.
         most_at_once: Most messages that were being answered at a time.
+        charged: Tokens of all messages, also of those whose answer went wrong on the way, by kind.
+        connections: Connections that are open.
     """
 
     def __init__(self, answer: Answer = from_schema, faults: Faults | None = None, *, key: str | None = None) -> None:
@@ -121,6 +130,7 @@ class ClaudeServer:
         self.key = key
         self.tokens: Callable[[str], int] = quarter
         self.looks: int | None = 1
+        self.clock = 0.0
         self.shuffled = True
         self.seconds = 0.0
         self.keep_requests = True
@@ -130,6 +140,8 @@ class ClaudeServer:
         self.asked: Counter[str] = Counter()
         self.batches: dict[str, Batch] = {}
         self.most_at_once = 0
+        self.charged: Counter[str] = Counter()
+        self.connections = 0
         self._at_once = 0
         self._cached: set[str] = set()
         self._attempts: Counter[tuple[str, str]] = Counter()
@@ -150,6 +162,10 @@ class ClaudeServer:
         self._http.shutdown()
         self._http.server_close()
         self._thread.join()
+
+    def count_connection(self, by: int) -> None:
+        with self._lock:
+            self.connections += by
 
     def fault_at(self, place: str, body: Any) -> Fault | None:
         with self._lock:
@@ -206,30 +222,43 @@ class ClaudeServer:
     def usage(self, params: dict[str, Any], output: int, read: bool) -> dict[str, int]:
         """What a message took; what it shares is in the cache for those that come after its end."""
         shared = self.shared(params)
-        with self._lock:
-            self._cached.add(shared)
-        return {
+        used = {
             "input_tokens": sum(self.tokens(one["content"]) for one in params["messages"]),
             "output_tokens": output,
             "cache_creation_input_tokens": 0 if read else self.tokens(shared),
             "cache_read_input_tokens": self.tokens(shared) if read else 0,
         }
+        with self._lock:
+            self._cached.add(shared)
+            self.charged.update(used)
+        return used
 
     def status(self, name: str) -> dict[str, Any]:
         batch = self.batches[name]
         ended = self.looks is not None and batch.looks > self.looks
         counts = dict.fromkeys(("processing", "succeeded", "errored", "canceled", "expired"), 0)
         counts["succeeded" if ended else "processing"] = len(batch.requests)
-        now = "2026-01-01T00:00:00Z"
         return {
             "id": name,
             "type": "message_batch",
             "processing_status": "ended" if ended else "canceling" if batch.canceled else "in_progress",
             "request_counts": counts,
-            "created_at": now,
-            "expires_at": now,
-            "ended_at": now if ended else None,
-            "results_url": f"{self.url}/v1/messages/batches/{name}/results" if ended else None,
+            "created_at": batch.created.isoformat().replace("+00:00", "Z"),
+            "expires_at": (batch.created + timedelta(days=1)).isoformat(),
+            "ended_at": datetime.now(UTC).isoformat() if ended else None,
+            "results_url": (f"{self.url}/v1/messages/batches/{name}/results" if ended and not batch.archived else None),
+        }
+
+    def listed(self, limit: int, after: str | None) -> dict[str, Any]:
+        """A page of the batches, the newest first."""
+        names = sorted(self.batches, reverse=True)
+        names = names[names.index(after) + 1 if after else 0 :]
+        page = names[:limit]
+        return {
+            "data": [self.status(name) for name in page],
+            "has_more": len(names) > limit,
+            "first_id": page[0] if page else None,
+            "last_id": page[-1] if page else None,
         }
 
     def submit(self, requests: list[dict[str, Any]]) -> dict[str, Any]:
@@ -237,7 +266,7 @@ class ClaudeServer:
         assert len(set(names)) == len(names)
         with self._lock:
             name = f"msgbatch_{len(self.batches):04d}"
-            self.batches[name] = Batch(requests)
+            self.batches[name] = Batch(requests, datetime.now(UTC) + timedelta(seconds=self.clock))
         return self.status(name)
 
     def results(self, name: str) -> list[str]:
@@ -287,6 +316,14 @@ class Handler(BaseHTTPRequestHandler):
     disable_nagle_algorithm = True
     server: Http
 
+    def setup(self) -> None:
+        self.server.claude.count_connection(1)
+        super().setup()
+
+    def finish(self) -> None:
+        self.server.claude.count_connection(-1)
+        super().finish()
+
     def log_message(self, *_: object) -> None:
         """Silent."""
 
@@ -315,11 +352,15 @@ class Handler(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         claude = self.server.claude
-        path = self.path.split("?")[0].strip("/").split("/")[3:]
-        place = "results" if path[-1] == "results" else "look"
+        url = urlsplit(self.path)
+        path = url.path.strip("/").split("/")[3:]
+        place = "list" if not path else "results" if path[-1] == "results" else "look"
         if self.refused() or self.goes_wrong(place, path):
             return
-        if path[0] not in claude.batches:
+        if place == "list":
+            query = parse_qs(url.query)
+            self.send(200, claude.listed(int(query.get("limit", ["20"])[0]), query.get("after_id", [None])[0]))
+        elif path[0] not in claude.batches:
             self.go_wrong(Fault(kind="status", status=404, message=f"no batch {path[0]}"), {})
         elif place == "look":
             claude.batches[path[0]].looks += 1
@@ -342,6 +383,10 @@ class Handler(BaseHTTPRequestHandler):
         if fault.kind in ("refusal", "truncated"):
             self.send(200, self.server.claude.written(body, fault))
             return True
+        if fault.served:
+            {"messages": self.server.claude.message, "batch": lambda one: self.server.claude.submit(one["requests"])}[
+                place
+            ](body)
         path = self.path.split("?")[0].strip("/").split("/")
         whole = "".join(line + "\n" for line in self.server.claude.results(path[3])) if place == "results" else ""
         self.go_wrong(fault, whole or {"type": "message", "content": [{"type": "text", "text": "{}"}]})

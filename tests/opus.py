@@ -5,6 +5,8 @@ import re
 
 from interp_steer.pair_writer.briefs import N_TOPICS, PER_TOPIC
 
+OBVIOUS = "How do I boil an egg?"
+"""What the obvious cases of politeness answer."""
 SYLLABLES = [a + b for a in "bdfgklmnprstvz" for b in "aeiou"]
 
 
@@ -26,10 +28,12 @@ class Opus:
     Attributes:
         asked: Kinds of questions in the order in which they came.
         spoil: From kind, texts and answer to the answer that is given.
+        obvious: The gate of a behavior other than politeness, which the judge here knows by heart.
     """
 
     def __init__(self):
         self.asked = []
+        self.obvious = None
         self.spoil = lambda _kind, _told, answer: answer
 
     def __call__(self, params):
@@ -48,12 +52,15 @@ class Opus:
             "system_prompt": "Answer with great courtesy and thank the user for every single question they ask.",
             "length_is_the_behavior": False,
             "rubric": "0: none. 3: a little. 5: half. 8: much. 10: all of it is polite.",
-            "gate_prompt": "How do I boil an egg?",
+            "gate_prompt": OBVIOUS,
             "gate_high": [f"Thank you kindly, dear friend {i}: boil it, please." for i in range(4)],
             "gate_low": [f"Boil it for {i} minutes." for i in range(4)],
             "gate_gibberish": [f"egg egg egg {i}" for i in range(4)],
             "confounds": "Politeness takes words.",
         }
+
+    def gate(self, _told, _message):
+        return {key: value for key, value in self.sheet({"description": ""}, "").items() if key.startswith("gate_")}
 
     def topics(self, _told, _message):
         return {"topics": [f"topic {' '.join(made_up(f'topic {i}', 1))}" for i in range(N_TOPICS)]}
@@ -76,10 +83,15 @@ class Opus:
 
     def judge(self, told, message):
         text = told[re.search(r"Score the (\w+) answer", message).group(1)]
+        words = text.split()
+        senseless = "nonsense" in text or 2 * len(set(words)) <= len(words)
+        shown = "Thank you" in text
+        if self.obvious is not None and told["request"] == self.obvious.prompt:
+            senseless, shown = text in self.obvious.gibberish, text in self.obvious.high
         return {
             "reason": "counted thanks",
-            "behavior": 9 if "Thank you" in text else 1,
-            "coherence": 3 if "nonsense" in text else 9,
+            "behavior": 9 if shown else 1,
+            "coherence": 3 if senseless else 9,
             "instruction": 9,
         }
 
@@ -89,5 +101,6 @@ KINDS = {
     "prompts": {"train", "dev", "test"},
     "pairs": {"positive", "negative"},
     "judge": {"reason", "behavior", "coherence", "instruction"},
+    "gate": set(Opus().gate({}, "")),
     "sheet": set(Opus().sheet({"description": ""}, "")),
 }

@@ -30,28 +30,28 @@ class Chunks:
         self.waiting = next(questions, None)
 
     def next(self) -> tuple[dict[str, Question], float]:
-        """Return the next questions by custom id, and the dollars held for them; no questions where none fit.
+        """Return the next questions by custom id, and the most dollars they cost; no questions where none fit.
 
         Raises:
             JudgeError: If a question is there twice.
         """
         chunk: dict[str, Question] = {}
-        held, size = 0.0, 0
+        worst, size = 0.0, 0
         if self._cut and not self._budget.has_room(NOT_WORTH):
-            return chunk, held
+            return chunk, worst
         while self.waiting is not None and len(chunk) < MOST_QUESTIONS and size < MOST_BYTES:
-            worst = self._budget.worst(self.waiting, batch=True)
-            if not self._budget.hold(worst):
+            more = self._budget.worst(self.waiting, batch=True)
+            if not self._budget.fits(worst + more):
                 self._cut = True
                 break
             name = custom_id(self._model, self.waiting)
             if name in chunk:
                 raise JudgeError(f"question {self.waiting.key!r} is there twice; give each its own key")
             chunk[name] = self.waiting
-            held += worst
+            worst += more
             size += len(self.waiting.system.encode()) + len(self.waiting.prompt.encode()) + 2_000
             self.waiting = next(self._questions, None)
-        return chunk, held
+        return chunk, worst
 
     def count_left(self) -> int:
         """Draw the questions that were not given out, and return how many they are."""

@@ -1,16 +1,17 @@
 """Claude as an instrument: every question gets exactly one reply, or the round stops and says why."""
 
 import itertools
-from collections.abc import Iterable, Iterator
-from contextlib import ExitStack
+from collections.abc import Generator, Iterable, Iterator
+from contextlib import ExitStack, closing
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from interp_steer.claude.budget import Budget, CostLimitError
+from interp_steer.claude.failures import RequestError
 from interp_steer.claude.prices import Cost
 from interp_steer.claude.questions import Question, Reply
-from interp_steer.claude.state import State
+from interp_steer.claude.state import Charges, State
 from interp_steer.errors import JudgeError
 from interp_steer.progress import Advance, progress
 
@@ -37,8 +38,10 @@ class Claude:
         batches: Whether to use message batches (half the price, an answer within a day); by default for more than
             50 questions.
         concurrency: Most direct questions under way at a time.
-        max_cost: Most dollars to spend, over all rounds of this object.
-        state: File in which the ids of batches under way are kept, so that a later process goes on with them.
+        max_cost: Most dollars that everything in ``state`` may cost, earlier processes and other models included; all
+            rounds of this object, where there is no such file.
+        state: File in which batches under way are kept, so that a later process goes on with them, and the costs.
+        purpose: What the questions are for; batches that hold the same ones for another purpose are left alone.
         retries: How often a request that failed for a passing reason (overload, lost connection) is repeated.
         timeout: Seconds that one attempt may take.
         patience: Seconds that a batch is waited for; the service ends every batch within 24 hours.
@@ -47,7 +50,7 @@ class Claude:
             while there are batches.
 
     Raises:
-        JudgeError: If ``max_cost`` cannot be kept, since the model's price is not known.
+        JudgeError: If ``max_cost`` cannot be kept, since a model's price is not known, or the state is damaged.
     """
 
     def __init__(
@@ -58,6 +61,7 @@ class Claude:
         concurrency: int = 8,
         max_cost: float | None = None,
         state: Path | None = None,
+        purpose: str = "",
         retries: int = 5,
         timeout: float = 120.0,
         patience: float = 25 * 3600.0,
@@ -67,18 +71,24 @@ class Claude:
         self.model = model
         self._batches = batches
         self._concurrency = concurrency
-        self._state = state
+        self._state = State(state)
+        self._purpose = purpose
         self._retries = retries
         self._timeout = timeout
         self._patience = patience
         self._poll = poll
         self._advance = advance
-        self._budget = Budget(model, max_cost, self._count)
+        self._budget = Budget(model, max_cost, self._state, self._count)
 
     @property
     def spent(self) -> Cost:
-        """What all replies so far took."""
+        """What all replies to this object took."""
         return self._budget.spent
+
+    @property
+    def charges(self) -> Charges:
+        """What the model has cost, and may have cost, since the file of the state was made."""
+        return self._budget.charges
 
     @cached_property
     def _service(self) -> "Service":
@@ -92,14 +102,12 @@ class Claude:
             service.close()
 
     def _count(self, question: Question) -> int | None:
-        from interp_steer.claude.service import RequestError
-
         try:
             return self._service.count(question)
         except (RequestError, JudgeError):  # what is wrong with the service shows when it is asked
             return None
 
-    def answers(self, questions: Iterable[Question]) -> Iterator[Reply]:
+    def answers(self, questions: Iterable[Question]) -> Generator[Reply, None, None]:
         """Yield exactly one reply per question, in any order, as they come.
 
         Questions are drawn as they are sent. Write each reply down before taking the next: a batch is forgotten when
@@ -115,13 +123,14 @@ class Claude:
                 end. What is written down in ``state`` is taken up when the same questions are asked again.
         """
         from interp_steer.claude.direct import ask_directly  # what imports the SDK takes a second
-        from interp_steer.claude.message_batches import Batches, Patience
+        from interp_steer.claude.message_batches import Batches
+        from interp_steer.claude.patience import Patience
 
         with ExitStack() as stack:
             stack.callback(self._close)
             bar = Bar(self._advance, stack)
             patience = Patience(poll=self._poll, total=self._patience, show=bar.show)
-            batches = Batches(self._service, self._budget, State(self._state), patience)
+            batches = Batches(self._service, self._budget, self._state, self._purpose, patience)
             new = batches.new(iter(questions))
             first = list(itertools.islice(new, BATCHES_ABOVE + 1)) if self._batches is None else []
             rest = itertools.chain(first, new)
@@ -130,7 +139,8 @@ class Claude:
                 if in_batches:
                     yield from while_it_answers(bar.counting(batches.ask(rest)), None)
                 else:
-                    directly = ask_directly(rest, self._service, self._budget, self._concurrency)
+                    asked = ask_directly(rest, self._service, self._budget, self._concurrency)
+                    directly = stack.enter_context(closing(asked))  # what is under way is lost at once, not some day
                     yield from while_it_answers(directly, STOP_AFTER)
             except CostLimitError:
                 yield from bar.counting(batches.found())

@@ -11,8 +11,10 @@ from contextlib import closing, suppress
 from dataclasses import dataclass
 
 from interp_steer.claude.client import BATCHES_ABOVE
+from interp_steer.claude.failures import MissingKeyError, RequestError
 from interp_steer.claude.prices import PRICES_DATE, dollars_for, price_of
 from interp_steer.claude.questions import Question, Usage
+from interp_steer.claude.thinking import thinking_room
 
 BYTES_PER_TOKEN = 3.0
 
@@ -46,7 +48,7 @@ class Estimate:
         way = "in batches" if self.batches else "one by one"
         return (
             f"{self.questions} questions to {self.model} {way}: {self.usage.input_tokens} tokens in ({how}), "
-            f"{self.usage.output_tokens} out; {price} (prices of {self.prices_date})"
+            f"{self.usage.output_tokens} out{thought_in_words(self.model)}; {price} (prices of {self.prices_date})"
         )
 
 
@@ -64,7 +66,7 @@ def estimate(
         questions: Drawn once, and not kept.
         model: Name of the model.
         batches: As for :class:`~interp_steer.claude.client.Claude`.
-        output_tokens: Tokens of a typical answer; by default each is as long as it may be.
+        output_tokens: Tokens of a typical answer without what is thought; by default each is as long as it may be.
         sample: Questions whose tokens are counted by the service, if there is a key.
 
     Raises:
@@ -76,7 +78,7 @@ def estimate(
     for question in questions:
         number += 1
         size += length(question)
-        longest += question.max_tokens
+        longest += question.max_tokens + thinking_room(model)
         place = len(chosen) if len(chosen) < sample else at_random.randrange(number)
         if place < sample:
             chosen[place : place + 1] = [question]
@@ -99,6 +101,11 @@ def estimate(
     )
 
 
+def thought_in_words(model: str) -> str:
+    """Return what an estimate of typical answers leaves out, for a model that may think; else nothing."""
+    return " (what it thinks besides costs more)" if thinking_room(model) else ""
+
+
 def length(question: Question) -> int:
     """Return the bytes of a question's texts and schema."""
     return len(question.system.encode()) + len(question.prompt.encode()) + len(str(question.schema))
@@ -106,7 +113,7 @@ def length(question: Question) -> int:
 
 def count(questions: list[Question], model: str) -> list[int]:
     """Return the tokens of the first questions, as far as the service counts them; of none without a key."""
-    from interp_steer.claude.service import MissingKeyError, RequestError, Service
+    from interp_steer.claude.service import Service
 
     tokens: list[int] = []
     with suppress(MissingKeyError, RequestError), closing(Service(model, retries=1, timeout=30.0)) as service:

@@ -1,20 +1,24 @@
 """Questions handed in as message batches: half the price, and an answer within a day.
 
-A batch is written down as soon as it has an id. It is forgotten when the reply after its last one is asked for, so
-whoever takes the replies writes each down before taking the next, and a crash costs nothing twice, save in the moment
-between a batch being taken and its id being written. Results that the service holds no more are ``no result``.
+A batch is written down before it is handed in, and its id as soon as there is one; a batch whose id never came is
+looked for (:mod:`interp_steer.claude.adoption`). It is forgotten when the reply after its last one is asked for, so
+whoever takes the replies writes each down before taking the next, and a crash costs nothing twice. Results that the
+service holds no more are ``no result``.
 """
 
 import time
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
+from interp_steer.claude.adoption import adopt
 from interp_steer.claude.budget import Budget
 from interp_steer.claude.chunks import Chunks
+from interp_steer.claude.failures import RefusedError, RequestError, reason_for
+from interp_steer.claude.patience import Patience
 from interp_steer.claude.questions import Question, Reply, Usage
-from interp_steer.claude.replies import reply_of
-from interp_steer.claude.service import GoneError, RequestError, Service, reason_for
+from interp_steer.claude.replies import reply_of, usage_of
+from interp_steer.claude.service import Service
 from interp_steer.claude.state import Batch, State, custom_id
 from interp_steer.errors import JudgeError
 
@@ -22,51 +26,55 @@ MOST_UNDER_WAY = 20
 READINGS = 3
 """How often the results of a batch are read before what is missing is given up."""
 
-LONGEST_PAUSE = 60.0
 STATUS = {"overloaded_error": 529, "rate_limit_error": 429, "api_error": 500, "timeout_error": 504}
 """Status of the errors that an item of a batch may have; the others are the question's own fault."""
 
-Open = dict[str, dict[str, Question]]
+Open = dict[Batch, dict[str, Question]]
 """Questions by custom id by batch."""
 
 
-@dataclass(frozen=True, kw_only=True)
-class Patience:
-    """How batches are waited for.
+class Batches:
+    """The batches of one round of questions, and those of earlier rounds that hold some of them.
 
-    Attributes:
-        poll: Seconds between two looks at first; half as long again each time, up to a minute.
-        total: Seconds after which a batch is not waited for any longer.
-        show: Told at each look how many questions are under way, and a note.
+    Args:
+        service: Takes them.
+        budget: Pays for them.
+        state: Where they are written down.
+        purpose: What the questions are for; batches for other purposes are left alone.
+        patience: How they are waited for.
     """
 
-    poll: float
-    total: float
-    show: Callable[[int, str], None]
-
-
-class Batches:
-    """The batches of one round of questions, and those of earlier rounds that hold some of them."""
-
-    def __init__(self, service: Service, budget: Budget, state: State, patience: Patience) -> None:
+    def __init__(self, service: Service, budget: Budget, state: State, purpose: str, patience: Patience) -> None:
         self._service = service
         self._budget = budget
         self._state = state
-        self._patience = patience
-        self._earlier = {item: batch.id for batch in state.batches.values() for item in batch.items}
+        self._purpose = purpose
+        self._wait = patience.waiting(service)
+        ours = [batch for batch in state.batches if batch.purpose == purpose]
+        self._earlier = {item: batch for batch in ours for item in batch.items}
         self._found: Open = {}
-        self._gone: set[str] = set()
 
     def new(self, questions: Iterator[Question]) -> Iterator[Question]:
-        """Yield the questions that no earlier batch holds; :meth:`found` answers the others."""
+        """Yield the questions that no earlier batch holds; :meth:`found` answers the others.
+
+        Raises:
+            JudgeError: If it cannot be found out whether the service took a batch.
+        """
         for question in questions:
             name = custom_id(self._service.model, question)
-            if name in self._earlier:
-                batch = self._state.batches[self._earlier[name]]
-                self._found.setdefault(batch.id, {})[name] = stub(question)
-                self._budget.hold(batch.held_for_one, committed=True)
-            else:
+            batch = self._earlier.get(name)
+            if batch is not None and not batch.id:
+                adopted = adopt(batch, self._service, self._budget, self._state, self._wait)
+                for item in batch.items:
+                    if adopted is None:
+                        del self._earlier[item]
+                    else:
+                        self._earlier[item] = adopted
+                batch = adopted
+            if batch is None:
                 yield question
+            else:
+                self._found.setdefault(batch, {})[name] = stub(question)
 
     def found(self) -> Iterator[Reply]:
         """Yield the replies to the questions that :meth:`new` found in earlier batches."""
@@ -89,15 +97,14 @@ class Batches:
                 if not chunk:
                     break
                 try:
-                    batch = self._service.submit(chunk)
+                    batch = self._hand_in(chunk, held)
                 except RequestError as failed:
                     refused = JudgeError(
-                        f"a batch of {len(chunk)} questions could not be handed in ({failed.reason})"
-                        f"{'; it may have arrived all the same, see the Console' if failed.lost else ''}; "
-                        "run again to go on"
+                        f"a batch of {len(chunk)} questions could not be handed in ({failed.reason}); "
+                        f"{'it may have arrived all the same: run again, and it is looked for' * failed.lost}"
+                        f"{'run again to go on' * (not failed.lost)}"
                     )
                     break
-                self._state.add(Batch(id=batch, items=tuple(chunk), held=held))
                 under_way[batch] = {name: stub(question) for name, question in chunk.items()}
             if not under_way:
                 break
@@ -107,58 +114,77 @@ class Batches:
         if left := chunks.count_left():
             raise self._budget.stop(left)
 
+    def _hand_in(self, chunk: Mapping[str, Question], held: float) -> Batch:
+        """Hand in a batch that is written down before, and stays so until it is known not to be taken."""
+        batch = Batch(id="", purpose=self._purpose, items=tuple(chunk), held=held, begun=time.time())
+        self._state.begin(batch)
+        try:
+            return self._state.name(batch, self._service.submit(chunk))
+        except RequestError as failed:
+            if not failed.lost:
+                self._state.drop(batch)
+            raise
+        except RefusedError:
+            self._state.drop(batch)
+            raise
+
     def _next_to_end(self, under_way: Open) -> Iterator[Reply]:
         """Wait for one of several batches, yield its replies, and forget it."""
-        batch = self._wait(under_way)
-        held = self._state.batches[batch].held_for_one
-        for reply in self._replies(batch, under_way[batch]):
-            self._budget.settle(held, reply.usage, batch=True)
-            yield reply
+        batches = {batch.id: batch for batch in under_way}
+        name, gone = self._wait(batches, self._state.kept)
+        batch = batches[name]
+        read = Read(left=dict(under_way[batch]), unread=set(batch.items))
+        yield from self._replies(name, read, readings=0 if gone else READINGS)
+        for question in read.left.values():
+            yield Reply(key=question.key, answer=None, reason="no result", usage=Usage())
         del under_way[batch]
-        self._state.drop(batch)
+        self._budget.close(batch, read.usage, len(read.unread))
 
-    def _wait(self, under_way: Open) -> str:
-        began, pause = time.monotonic(), self._patience.poll
-        while True:
-            processing = 0
-            for batch, questions in under_way.items():
-                try:
-                    left = self._service.processing(batch)
-                except GoneError:
-                    self._gone.add(batch)
-                    return batch
-                except RequestError:  # looking costs nothing: a service that is out for an hour is waited for
-                    left = len(questions)
-                if left is None:
-                    return batch
-                processing += left
-            waited = time.monotonic() - began
-            if waited >= self._patience.total:
-                raise JudgeError(
-                    f"no batch of {', '.join(under_way)} has ended after {waited / 3600:.2g} hours; "
-                    f"{self._state.kept}: run again to go on waiting"
-                )
-            self._patience.show(processing, f"{len(under_way)} batches under way")
-            time.sleep(min(pause, self._patience.total - waited))
-            pause = min(1.5 * pause, LONGEST_PAUSE)
-
-    def _replies(self, batch: str, questions: Mapping[str, Question]) -> Iterator[Reply]:
-        left = dict(questions)
-        for reading in range(0 if batch in self._gone else READINGS):
+    def _replies(self, name: str, read: "Read", readings: int) -> Iterator[Reply]:
+        """Yield the replies that the results of a batch hold, and count what all of its questions took."""
+        for reading in range(readings):
             try:
-                for name, result in self._service.results(batch):
-                    if name in left:
-                        yield reply_to_item(left.pop(name), result, self._service.scrubbed)
+                for item, result in self._service.results(name):
+                    if item not in read.unread:
+                        continue
+                    if (usage := usage_of_item(result)) is not None:
+                        read.unread.remove(item)
+                        read.usage += usage
+                        self._budget.note(usage)
+                    if item in read.left:
+                        yield reply_to_item(read.left.pop(item), result, self._service.scrubbed)
             except RequestError as failed:
-                if reading == READINGS - 1:
+                if reading == READINGS - 1 and read.left:
                     raise JudgeError(
-                        f"the results of batch {batch} cannot be read ({failed.reason}); {self._state.kept}: "
+                        f"the results of batch {name} cannot be read ({failed.reason}); {self._state.kept}: "
                         "run again to read the others"
                     ) from None
-            if not left:
-                return
-        for question in left.values():
-            yield Reply(key=question.key, answer=None, reason="no result", usage=Usage())
+            else:
+                if not read.left:
+                    return
+
+
+@dataclass(kw_only=True)
+class Read:
+    """What has been read of the results of a batch.
+
+    Attributes:
+        left: Questions of this round that have no reply yet, by custom id.
+        unread: Custom ids, of earlier rounds too, whose result does not say yet what it took.
+        usage: What the others took.
+    """
+
+    left: dict[str, Question]
+    unread: set[str]
+    usage: Usage = field(default_factory=Usage)
+
+
+def usage_of_item(result: Mapping[str, Any]) -> Usage | None:
+    """Return what a result of a batch took; None if it was answered, and does not say."""
+    if result.get("type") != "succeeded":
+        return Usage()  # errored, expired and canceled are not charged
+    usage = usage_of(result.get("message"))
+    return None if usage == Usage() else usage
 
 
 def reply_to_item(question: Question, result: Mapping[str, Any], scrubbed: Callable[[str], str]) -> Reply:

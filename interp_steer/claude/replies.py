@@ -29,7 +29,7 @@ def reply_of(question: Question, message: Any) -> Reply:
     if reason is None:
         answer = _answer(message.get("content"), question.schema)
         reason = "unparsable" if answer is None else None
-    return Reply(key=question.key, answer=answer, reason=reason, usage=_usage(message.get("usage")))
+    return Reply(key=question.key, answer=answer, reason=reason, usage=usage_of(message))
 
 
 def _answer(content: Any, schema: Mapping[str, Any]) -> Mapping[str, Any] | None:
@@ -53,7 +53,9 @@ def _validator(schema: str) -> Draft202012Validator:
     return Draft202012Validator(json.loads(schema))
 
 
-def _usage(usage: Any) -> Usage:
+def usage_of(message: Any) -> Usage:
+    """Return what a message says that it took; nothing, where it does not say."""
+    usage = message.get("usage") if isinstance(message, Mapping) else None
     if not isinstance(usage, Mapping):
         return Usage()
     return Usage(

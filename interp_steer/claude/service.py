@@ -8,47 +8,31 @@ none is chained to ours, and what the service says is printed without the key.
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from threading import local
 from typing import Any
 
 import anthropic
 import httpx2
 
+from interp_steer.claude.bodies import Listed, item_of, page_of, parsed, processing_of
+from interp_steer.claude.failures import (
+    FOR_ALL,
+    MAY_HAVE_RUN,
+    REMEDY,
+    GoneError,
+    MissingKeyError,
+    RefusedError,
+    RequestError,
+    reason_for,
+)
 from interp_steer.claude.questions import Question
+from interp_steer.claude.thinking import thinking_room
 from interp_steer.errors import JudgeError
 
-REMEDY = "set ANTHROPIC_API_KEY in the environment, or judge offline with `--judge local`"
-
-FOR_ALL = {
-    401: "set ANTHROPIC_API_KEY to a key that is valid",
-    402: "see the billing page of the account",
-    403: "use a key that may do this",
-    404: "check the name of the model, and that the key belongs to the workspace of earlier batches",
-}
-"""Statuses that hold for every question, with what to do."""
-
-
-class MissingKeyError(JudgeError):
-    """There is no key in the environment."""
-
-
-class RequestError(Exception):
-    """One request came to nothing; the next may not.
-
-    Attributes:
-        reason: Why, in a few words.
-        lost: Whether it may have been served, and charged, all the same.
-    """
-
-    def __init__(self, reason: str, *, lost: bool = False) -> None:
-        super().__init__(reason)
-        self.reason = reason
-        self.lost = lost
-
-
-class GoneError(RequestError):
-    """The service does not hold a batch, or its results, any more."""
+PAGE = 100
+"""Batches on one page of the list."""
 
 
 class Service:
@@ -65,9 +49,13 @@ class Service:
 
     def __init__(self, model: str, *, retries: int, timeout: float) -> None:
         self.model = model
+        self._retries = retries
         self._schemas: dict[str, dict[str, Any]] = {}
+        self._request = local()
         try:
-            self._client = anthropic.Anthropic(max_retries=retries, timeout=timeout, open_telemetry=False)
+            self._client = anthropic.Anthropic(
+                max_retries=retries, timeout=timeout, open_telemetry=False, middleware=[self._metered]
+            )
         except anthropic.AnthropicError as error:
             raise MissingKeyError(f"Claude needs a key ({error}); {REMEDY}") from None
         if not (self._client.api_key or self._client.auth_token or self._client.credentials):
@@ -81,7 +69,7 @@ class Service:
         """Return the request that asks a question; what its kind shares is marked for the cache."""
         params: dict[str, Any] = {
             "model": self.model,
-            "max_tokens": question.max_tokens,
+            "max_tokens": question.max_tokens + thinking_room(self.model),
             "messages": [{"role": "user", "content": question.prompt}],
             "output_config": {"format": {"type": "json_schema", "schema": self._schema(question.schema)}},
         }
@@ -96,16 +84,20 @@ class Service:
             self._schemas[text] = anthropic.transform_schema(json.loads(text))
         return self._schemas[text]
 
-    def message(self, question: Question) -> Any:
+    def message(self, question: Question, again: Callable[[], bool]) -> Any:
         """Ask one question and return the message, as JSON.
+
+        Args:
+            question: The question.
+            again: Asked before a request that got lost, and may have been charged, is repeated: whether it may be.
 
         Raises:
             RequestError: If this question has no message.
             JudgeError: If no question would have one.
         """
-        with self._translated():
+        with self._translated(), self._repeated_if(again):
             response = self._client.messages.with_raw_response.create(**self.params(question))
-            return _parsed(response.http_response.content)
+            return parsed(response.http_response.content)
 
     def count(self, question: Question) -> int:
         """Return the input tokens of a question, as the service counts them.
@@ -118,7 +110,7 @@ class Service:
         del params["max_tokens"]
         with self._translated():
             response = self._client.messages.with_raw_response.count_tokens(**params)
-            counted = _parsed(response.http_response.content)
+            counted = parsed(response.http_response.content)
         tokens = counted.get("input_tokens") if isinstance(counted, dict) else None
         if not isinstance(tokens, int):
             raise RequestError("unparsable")
@@ -134,16 +126,32 @@ class Service:
 
         Raises:
             RequestError: If the batch was not taken, or if that is not known.
-            JudgeError: If the service refuses the key or the model.
+            RefusedError: If the service refuses the key or the model.
         """
         requests: Any = [{"custom_id": name, "params": self.params(one)} for name, one in questions.items()]
-        with self._translated():
-            messages = self._client.with_options(middleware=[_not_repeated]).messages
-            response = messages.batches.with_raw_response.create(requests=requests)
-            batch = _parsed(response.http_response.content)
+        with self._translated(), self._repeated_if(lambda: False):
+            response = self._client.messages.batches.with_raw_response.create(requests=requests)
+            batch = parsed(response.http_response.content)
         if not isinstance(batch, dict) or not isinstance(batch.get("id"), str):
             raise RequestError("unparsable", lost=True)
         return batch["id"]
+
+    def listed(self) -> Iterator[Listed]:
+        """Yield the batches that the service holds, the newest first.
+
+        Raises:
+            RequestError: If they cannot be listed now.
+            JudgeError: If the service refuses the key.
+        """
+        after: dict[str, Any] = {}
+        while True:
+            with self._translated():
+                response = self._client.messages.batches.with_raw_response.list(limit=PAGE, **after)
+            page, last = page_of(response.http_response.content)
+            yield from page
+            if last is None:
+                return
+            after = {"after_id": last}
 
     def processing(self, batch: str) -> int | None:
         """Return how many questions of a batch are not through; None once the whole batch has ended.
@@ -158,15 +166,7 @@ class Service:
                 response = self._client.messages.batches.with_raw_response.retrieve(batch)
             except anthropic.NotFoundError:
                 raise GoneError("no result") from None
-            status = _parsed(response.http_response.content)
-        try:
-            if status["processing_status"] == "ended":
-                if status.get("results_url") is None:
-                    raise GoneError("no result")
-                return None
-            return int(status["request_counts"]["processing"])
-        except (KeyError, TypeError):
-            raise RequestError("unparsable") from None
+        return processing_of(response.http_response.content)
 
     def results(self, batch: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
         """Yield custom id and result of a batch that has ended; lines that are no result are passed over.
@@ -179,18 +179,38 @@ class Service:
             self._client.messages.batches.with_streaming_response.results(batch) as response,
         ):
             for line in response.iter_lines():
-                item = _json(line)
-                if isinstance(item, dict) and isinstance(item.get("result"), dict):
-                    yield str(item.get("custom_id")), item["result"]
+                if (item := item_of(line)) is not None:
+                    yield item
+
+    @contextmanager
+    def _repeated_if(self, again: Callable[[], bool]) -> Iterator[None]:
+        """Ask, before a request of this thread that got lost is repeated, whether it may be."""
+        self._request.again = again
+        try:
+            yield
+        finally:
+            self._request.again = None
+
+    def _metered(self, request: Any, call_next: Any) -> Any:
+        """Make one attempt at a request; the SDK calls this for each of them, and repeats what it raises of its own."""
+        again: Callable[[], bool] | None = getattr(self._request, "again", None)
+        last = request.retries_taken >= self._retries
+        try:
+            response = call_next(request)
+        except anthropic.APIConnectionError as error:
+            if again is None or last or again():
+                raise
+            raise RequestError(_lost(error), lost=True) from None  # not the SDK's own, so that it is not repeated
+        if again is not None and not last and response.status_code in MAY_HAVE_RUN and not again():
+            raise RequestError("server error", lost=True)
+        return response
 
     @contextmanager
     def _translated(self) -> Iterator[None]:
         try:
             yield
-        except anthropic.APITimeoutError:
-            raise RequestError("timeout", lost=True) from None
-        except anthropic.APIConnectionError:
-            raise RequestError("connection lost", lost=True) from None
+        except anthropic.APIConnectionError as error:
+            raise RequestError(_lost(error), lost=True) from None
         except httpx2.HTTPError:  # while a body is streamed, the SDK does not wrap it
             raise RequestError("connection lost", lost=True) from None
         except anthropic.APIStatusError as error:
@@ -201,10 +221,10 @@ class Service:
     def _status_error(self, error: anthropic.APIStatusError) -> Exception:
         said = self.scrubbed(error.api_message or f"status {error.status_code}")
         if "credit balance" in said.lower():  # whatever its status, it holds for every question
-            return JudgeError(f"Claude refuses ({said}); {FOR_ALL[402]}")
+            return RefusedError(f"Claude refuses ({said}); {FOR_ALL[402]}")
         if error.status_code in FOR_ALL:
-            return JudgeError(f"Claude refuses (status {error.status_code}: {said}); {FOR_ALL[error.status_code]}")
-        return RequestError(reason_for(error.status_code, said))
+            return RefusedError(f"Claude refuses (status {error.status_code}: {said}); {FOR_ALL[error.status_code]}")
+        return RequestError(reason_for(error.status_code, said), lost=error.status_code in MAY_HAVE_RUN)
 
     def scrubbed(self, text: str) -> str:
         """Return what the service said without the key, on one line, shortened."""
@@ -214,32 +234,5 @@ class Service:
         return " ".join(re.sub(r"sk-ant-[\w-]+", "[key]", text).split())[:300]
 
 
-def reason_for(status: int, said: str) -> str:
-    """Return the reason for which a question has no answer, from the status of the service."""
-    if status in (429, 503, 529):
-        return "overloaded"
-    if status >= 500 or status in (408, 409):
-        return "server error"
-    return f"rejected: {said}"
-
-
-def _not_repeated(request: Any, call_next: Any) -> Any:
-    try:
-        return call_next(request)
-    except anthropic.APIConnectionError:
-        # Ours, so that the SDK does not see one of its own and repeats the request.
-        raise RequestError("connection lost", lost=True) from None
-
-
-def _parsed(body: bytes) -> Any:
-    value = _json(body)
-    if value is None:
-        raise RequestError("unparsable", lost=True)
-    return value
-
-
-def _json(text: str | bytes) -> Any:
-    try:
-        return json.loads(text)
-    except ValueError:
-        return None
+def _lost(error: anthropic.APIConnectionError) -> str:
+    return "timeout" if isinstance(error, anthropic.APITimeoutError) else "connection lost"

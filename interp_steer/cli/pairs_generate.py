@@ -86,12 +86,16 @@ def _lines(written: "Written") -> Iterator[str]:
     yield from (f"            {count} rejected: {reason}" for reason, count in _by_count(written.rejected))
     for split, (done, every) in written.held_out.items():
         yield f"{split:<12}{done} of {every} prompts have both responses"
+    yield from (f"            {count} held out rejected: {reason}" for reason, count in _by_count(written.unanswered))
     if written.sides:
         yield f"samples     {sum(written.sides.values())} sides, of which {written.sides.get('fit', 0)} are fit"
         unfit = {reason: count for reason, count in written.sides.items() if reason != "fit"}
         yield from (f"            {count} unfit: {reason}" for reason, count in _by_count(unfit))
     if written.recognized is not None:
         yield f"recognized  {written.recognized:.0%} of sides, by the model, as what their instruction asked for"
+    if written.echoed:
+        yield f"echoed      {', '.join(written.echoed)}: the instructions that confirm a side use these words too, so"
+        yield "            an answer that merely repeats them can pass; a trait file words its instructions differently"
     if written.dollars is not None:
         yield f"cost        ${written.dollars:.2f}"
     yield written.folder

@@ -2,6 +2,7 @@
 
 Spearman's correlation asks whether they order the completions alike; Cohen's kappa whether they fall on the same side
 of 0.5 beyond chance, and its weighted form how far apart they are on the scale of 0 to 10. Intervals resample prompts.
+Completions with the same text share a question and its answer: each question counts once, whatever it decides.
 What it does not show: that either is right. Two judges that share a blind spot agree about it.
 """
 
@@ -41,7 +42,7 @@ class Agreement:
         first: One judge.
         second: The other.
         score: ``behavior``, ``coherence`` or ``combined``, which each judge combines in its own way.
-        n: Generations that both scored.
+        n: Distinct questions that both scored: equal completions of one prompt, beside equal baselines, are one.
         spearman: Rank correlation.
         kappa: Cohen's kappa of being at least 0.5.
         weighted_kappa: Quadratically weighted, over the scores rounded to tenths.
@@ -138,15 +139,17 @@ def _verdicts(run: Run, judge: str) -> dict[str, Verdict]:
 
 
 def _compare(one: str, first: dict[str, Verdict], other: str, second: dict[str, Verdict], score: str) -> Agreement:
-    pairs = {
-        key: (a, b)
-        for key in first
-        if key in second
-        and (a := getattr(first[key], score)) is not None
-        and (b := getattr(second[key], score)) is not None
-    }
+    pairs: dict[tuple[str, str], tuple[float, float]] = {}
+    for key in first:
+        if (
+            key in second
+            and (a := getattr(first[key], score)) is not None
+            and (b := getattr(second[key], score)) is not None
+        ):
+            prompt = key.partition("/")[0]
+            pairs.setdefault((prompt, _asked(first[key], second[key])), (a, b))
     a, b = (np.array([pair[i] for pair in pairs.values()], dtype=float) for i in (0, 1))
-    prompts = [key.partition("/")[0] for key in pairs]
+    prompts = [prompt for prompt, _ in pairs]
 
     def estimate(statistic: Callable[[np.ndarray, np.ndarray], float | None]) -> Estimate:
         value = statistic(a, b) if len(pairs) >= FEWEST else None
@@ -162,6 +165,11 @@ def _compare(one: str, first: dict[str, Verdict], other: str, second: dict[str, 
         kappa=estimate(_kappa),
         weighted_kappa=estimate(_weighted_kappa),
     )
+
+
+def _asked(first: Verdict, second: Verdict) -> str:
+    """Name what two verdicts on one generation are about, the same for each generation that shares it."""
+    return first.question or second.question or first.text_sha256
 
 
 def _kappa(a: np.ndarray, b: np.ndarray) -> float | None:

@@ -2,13 +2,14 @@
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import closing
 
 from interp_steer.claude.client import Claude
 from interp_steer.claude.questions import Question, Reply
-from interp_steer.judges.account import Account
-from interp_steer.judges.claude_gate import pass_gate
+from interp_steer.judges.account import Account, account_path
+from interp_steer.judges.claude_gate import gate_path, pass_gate
 from interp_steer.judges.claude_spec import ClaudeSpec
-from interp_steer.judges.instrument import Instrument, instrument_of, scored
+from interp_steer.judges.instrument import instrument_of, scored
 from interp_steer.judges.plan import make_plan, questions, read_baselines
 from interp_steer.judges.retest import Retest, retest
 from interp_steer.judges.verdicts import JudgeSummary, appending
@@ -41,7 +42,7 @@ def judge_with_claude(run: Run, spec: ClaudeSpec) -> JudgeSummary:
     told: Counter[str] = Counter()
     n_scored = 0
     if plan.waiting:
-        pass_gate(run, behavior, instrument, asking(run, instrument, spec, account, gate=True))
+        pass_gate(gate_path(run, instrument), behavior, instrument, asking(run, spec, account, gate=True))
     with appending(run.verdicts_path) as append:
 
         def write(verdict: Verdict) -> None:
@@ -56,7 +57,7 @@ def judge_with_claude(run: Run, spec: ClaudeSpec) -> JudgeSummary:
             write(verdict)
         if plan.waiting:
             with progress("judge", len(plan.waiting)) as advance:
-                replies = asking(run, instrument, spec, account, advance=advance)
+                replies = asking(run, spec, account, advance=advance)
                 for reply in replies(questions(run, instrument, baselines, plan.waiting)):
                     decided = plan.waiting.pop(reply.key)
                     for generation in decided.generations:
@@ -81,12 +82,11 @@ def retest_with_claude(run: Run, spec: ClaudeSpec, n: int) -> list[Retest]:
     """
     instrument = instrument_of(run.behavior(), spec.model)
     account = Account(run, instrument)
-    return retest(run, instrument, n, asking(run, instrument, spec, account, purpose="retest"))
+    return retest(run, instrument, n, asking(run, spec, account, purpose="retest"))
 
 
 def asking(
     run: Run,
-    instrument: Instrument,
     spec: ClaudeSpec,
     account: Account,
     *,
@@ -105,19 +105,21 @@ def asking(
             spec.model,
             batches=False if gate else spec.batches,
             concurrency=spec.concurrency,
-            max_cost=account.left(spec.max_cost),
-            state=None if gate else run.judging_path / f"{purpose}-batches-{instrument.digest}.json",
+            max_cost=spec.max_cost,
+            state=account_path(run),
+            purpose="gate" if gate else purpose,
             advance=advance,
         )
         n = 0
         try:
-            for reply in claude.answers(asked_for):
-                n += 1
-                yield reply
-                if n % SAVE_EVERY == 0:
-                    account.save(claude.spent, n)
+            with closing(claude.answers(asked_for)) as answers:
+                for reply in answers:
+                    n += 1
+                    yield reply
+                    if n % SAVE_EVERY == 0:
+                        account.save(claude.charges, n)
         finally:
             account.add(claude.spent, n)
-            account.save()
+            account.save(claude.charges)
 
     return replies

@@ -28,9 +28,14 @@ def gate_comparisons(behavior: Behavior) -> dict[str, Comparison]:
     }
 
 
-def gate_questions(run: Run, behavior: Behavior, instrument: Instrument) -> list[Question]:
-    """Return the questions about the obvious cases that have no score yet."""
-    known = _known(run, instrument)
+def gate_path(run: Run, instrument: Instrument) -> Path:
+    """Return the file with what an instrument said of the obvious cases of a run."""
+    return run.judging_path / f"gate-{instrument.digest}.jsonl"
+
+
+def gate_questions(path: Path, behavior: Behavior, instrument: Instrument) -> list[Question]:
+    """Return the questions about the obvious cases that have no score in a file yet."""
+    known = _known(path)
     return [
         ask(instrument, comparison, key)
         for comparison in gate_comparisons(behavior).values()
@@ -52,14 +57,20 @@ def check_gate_is_there(behavior: Behavior) -> None:
 
 
 def pass_gate(
-    run: Run,
+    path: Path,
     behavior: Behavior,
     instrument: Instrument,
     replies: Callable[[Iterable[Question]], Iterator[Reply]],
 ) -> None:
     """Have the instrument score the obvious cases, unless it has, and stop if it does not order them.
 
-    Its verdicts are kept in the run, so that what was paid for once is not paid for again, whether it passed or not.
+    Its verdicts are kept, so that what was paid for once is not paid for again, whether it passed or not.
+
+    Args:
+        path: File of its verdicts.
+        behavior: Whose obvious cases.
+        instrument: What scores them.
+        replies: Asks.
 
     Raises:
         JudgeError: If it does not order them, quoting what it said, or could not score one of them.
@@ -68,12 +79,12 @@ def pass_gate(
     cases = gate_comparisons(behavior)
     identities = {name: asked(instrument, comparison) for name, comparison in cases.items()}
     names = {what.question: name for name, what in identities.items()}
-    known = _known(run, instrument)
-    if todo := gate_questions(run, behavior, instrument):
+    known = _known(path)
+    if todo := gate_questions(path, behavior, instrument):
         for reply in replies(todo):
             name = names[reply.key]
             known[reply.key] = scored(instrument, identities[name], f"gate/{name}", reply)
-            append_records(_path(run, instrument), [known[reply.key]])
+            append_records(path, [known[reply.key]])
     for name, what in identities.items():
         if known[what.question].combined is None:
             raise JudgeError(
@@ -87,13 +98,9 @@ def pass_gate(
         )
 
 
-def _path(run: Run, instrument: Instrument) -> Path:
-    return run.judging_path / f"gate-{instrument.digest}.jsonl"
-
-
-def _known(run: Run, instrument: Instrument) -> dict[str, Verdict]:
-    """Return the scores of obvious cases that the run holds, by question; those without a score are asked again."""
-    held = read_records(_path(run, instrument), Verdict)
+def _known(path: Path) -> dict[str, Verdict]:
+    """Return the scores of obvious cases that a file holds, by question; those without a score are asked again."""
+    held = read_records(path, Verdict)
     return {verdict.question: verdict for verdict in held if verdict.combined is not None}
 
 

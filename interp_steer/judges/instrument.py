@@ -18,6 +18,7 @@ from typing import Any
 
 from interp_steer.behaviors import Behavior
 from interp_steer.claude.questions import Question, Reply
+from interp_steer.claude.thinking import thinking_room
 from interp_steer.judges.combine import harmonic_mean
 from interp_steer.judges.comparison import Comparison, Position
 from interp_steer.records import Verdict, digest, text_sha256
@@ -26,7 +27,7 @@ VERSION = 1  # raise it when the wording of a question changes in a way that `sy
 SCALES = ("behavior", "coherence", "instruction")
 HIGHEST = 10
 MAX_TOKENS = 1024
-"""Of an answer: three numbers and one sentence take about 80, and some models think before they answer."""
+"""Of an answer: three numbers and one sentence take about 80. Models that think get room for that besides."""
 
 SCHEMA: Mapping[str, Any] = {
     "type": "object",
@@ -102,7 +103,7 @@ class Instrument:
             "rubric_version": self.rubric_version,
             "system": self.system,
             "schema": SCHEMA,
-            "max_tokens": MAX_TOKENS,
+            "max_tokens": MAX_TOKENS + thinking_room(self.model),
         }
 
     @cached_property

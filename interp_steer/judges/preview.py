@@ -1,9 +1,14 @@
 """What judging a run with Claude would take, before anything is asked."""
 
+from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass
 
-from interp_steer.claude.estimate import estimate
-from interp_steer.judges.claude_gate import check_gate_is_there, gate_questions
+from interp_steer.claude.estimate import estimate, thought_in_words
+from interp_steer.claude.questions import Question
+from interp_steer.claude.state import State, custom_id
+from interp_steer.judges.account import account_path
+from interp_steer.judges.claude_gate import check_gate_is_there, gate_path, gate_questions
 from interp_steer.judges.claude_spec import ClaudeSpec
 from interp_steer.judges.instrument import instrument_of
 from interp_steer.judges.plan import make_plan, questions, read_baselines
@@ -20,7 +25,8 @@ class Preview:
     Attributes:
         judge: The model.
         generations: Generations without a current verdict.
-        questions: Questions that decide them, each text asked about once.
+        questions: Questions that are still to be asked to decide them, each text asked about once.
+        under_way: Questions in batches that were handed in before; they are not paid for again.
         gate: Questions about the obvious cases that come first.
         batches: Whether the questions go in message batches.
         input_tokens: Tokens of all questions; nothing is taken off for the cache.
@@ -33,6 +39,7 @@ class Preview:
     judge: str
     generations: int
     questions: int
+    under_way: int
     gate: int
     batches: bool
     input_tokens: int
@@ -45,10 +52,12 @@ class Preview:
         """Return a sentence."""
         price = "an unknown price" if self.dollars is None else f"about ${self.dollars:.2f}"
         how = f"counted on {self.counted} of them" if self.counted else "estimated from their length"
+        waiting = f"{self.under_way} more wait in batches that are paid for; " if self.under_way else ""
         return (
             f"{self.generations} generations to score with {self.judge}: {self.questions} different questions "
-            f"{'in batches' if self.batches else 'one by one'}, {self.gate} for the gate; {self.input_tokens} tokens "
-            f"in ({how}), about {self.output_tokens} out: {price} (prices of {self.prices_date})"
+            f"{'in batches' if self.batches else 'one by one'}, {self.gate} for the gate; {waiting}{self.input_tokens} "
+            f"tokens in ({how}), about {self.output_tokens} out{thought_in_words(self.judge)}: {price} (prices of "
+            f"{self.prices_date})"
         )
 
 
@@ -63,9 +72,19 @@ def preview(run: Run, spec: ClaudeSpec) -> Preview:
     baselines = read_baselines(run)
     plan = make_plan(run, instrument, baselines, retry_unscored=spec.retry_unscored)
     check_gate_is_there(behavior)
-    gate = gate_questions(run, behavior, instrument) if plan.waiting else []
+    gate = gate_questions(gate_path(run, instrument), behavior, instrument) if plan.waiting else []
+    paid = State(account_path(run)).under_way("judge")
+    found: Counter[bool] = Counter()
+
+    def unpaid() -> Iterator[Question]:
+        for question in questions(run, instrument, baselines, plan.waiting):
+            under_way = custom_id(spec.model, question) in paid
+            found[under_way] += 1
+            if not under_way:
+                yield question
+
     rest = estimate(
-        questions(run, instrument, baselines, plan.waiting),
+        unpaid(),
         spec.model,
         batches=spec.batches,
         output_tokens=ANSWER_TOKENS,
@@ -75,7 +94,8 @@ def preview(run: Run, spec: ClaudeSpec) -> Preview:
     return Preview(
         judge=spec.model,
         generations=sum(len(each.generations) for each in plan.waiting.values()) + len(plan.ready),
-        questions=len(plan.waiting),
+        questions=rest.questions,
+        under_way=found[True],
         gate=len(gate),
         batches=rest.batches,
         input_tokens=rest.usage.input_tokens + first.usage.input_tokens,

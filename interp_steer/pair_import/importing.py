@@ -1,7 +1,6 @@
 """Import a file of pairs, or a trait file, as a behavior."""
 
 import json
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,13 +13,12 @@ from interp_steer.files import write_text
 from interp_steer.pair_checks.likeness import NEAR_DUPLICATE, grams, key, overlap
 from interp_steer.pair_import.division import Division, divide
 from interp_steer.pair_import.forms import Form, Reading, read_material
+from interp_steer.pair_import.naming import check_name
 from interp_steer.pair_import.scaffold import Sheet, measured_by_pairs, scaffold
 from interp_steer.pairs import BUILTIN, text_of
 from interp_steer.records import to_json
 from interp_steer.terms import Split
 from interp_steer.traits import Trait
-
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -136,10 +134,7 @@ def _write_trait(
 
 
 def _free_folder(name: str, out: Path, *, force: bool) -> Path:
-    if not _NAME.fullmatch(name):
-        raise BehaviorError(
-            f"{name!r} is no name for a behavior: expected letters, digits, '_' and '-', as in 'polite'"
-        )
+    check_name(name)
     folder = out / name
     if not force and folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise BehaviorError(f"{folder} exists; choose another name, or overwrite it with --force")

@@ -1,18 +1,25 @@
 """Ask Claude, and never the same thing twice: what was answered once is read from ``replies.jsonl``."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from interp_steer.claude.client import Claude
+from interp_steer.claude.failures import MissingKeyError
 from interp_steer.claude.questions import Question, Reply, Usage
+from interp_steer.claude.state import State
 from interp_steer.errors import JudgeError
 from interp_steer.files import append_records, read_records
 from interp_steer.progress import Advance
 from interp_steer.records import digest
 
 REPLIES = "replies.jsonl"
+ACCOUNT = ".account.json"
+"""What the behavior has cost, and its batches under way."""
+GATE = "gate"
+"""Purpose of the questions about obvious cases: what was refused there is asked again by the next call."""
 FINAL = ("refused", "truncated")
 """Reasons that asking again would not change; the others are asked again by the next call."""
 
@@ -28,7 +35,6 @@ class Answered:
         answer: The answer; None if there is none.
         reason: Why there is none.
         usage: Tokens it took.
-        dollars: What was charged since the reply before, by the price table; None if the price is unknown.
     """
 
     key: str
@@ -37,7 +43,6 @@ class Answered:
     answer: Mapping[str, Any] | None
     reason: str | None
     usage: Usage
-    dollars: float | None
 
 
 class Asker:
@@ -55,10 +60,7 @@ class Asker:
             max_cost: Most dollars to spend on this behavior, earlier calls included.
         """
         self._folder, self._batches, self._concurrency, self._max_cost = folder, batches, concurrency, max_cost
-        self._held: dict[str, Answered] = {}
-        self._dollars: float | None = 0.0
-        for line in read_records(self._path, Answered):
-            self._remember(line)
+        self._held = {line.key: line for line in read_records(self._path, Answered)}
 
     @property
     def _path(self) -> Path:
@@ -67,7 +69,7 @@ class Asker:
     @property
     def dollars(self) -> float | None:
         """What all replies took, those of earlier calls included; None if a price is unknown."""
-        return self._dollars
+        return State(self._folder / ACCOUNT).dollars
 
     def answers(self, purpose: str) -> list[Mapping[str, Any]]:
         """Return all answers that were given for a purpose so far."""
@@ -84,60 +86,39 @@ class Asker:
         """
         asked = {digest([model, one.system, one.prompt, dict(one.schema), one.max_tokens]): one for one in questions}
         for key, question in asked.items():
-            if (held := self._held.get(key)) and (held.answer is not None or held.reason in FINAL):
+            held = self._held.get(key)
+            if held is not None and (held.answer is not None or (held.reason in FINAL and purpose != GATE)):
                 yield question, Reply(key=question.key, answer=held.answer, reason=held.reason, usage=held.usage)
                 asked = {other: one for other, one in asked.items() if other != key}
         if not asked:
             return
         by_key = {question.key: (key, question) for key, question in asked.items()}
-        claude = self._claude(purpose, model, advance)
-        before = 0.0
-        try:
-            for reply in claude.answers([question for _, question in by_key.values()]):
-                key, question = by_key[reply.key]
-                now = claude.spent.dollars
-                dollars = None if now is None else now - before
-                before = before if now is None else now
-                line = Answered(
-                    key=key,
-                    purpose=purpose,
-                    model=model,
-                    answer=reply.answer,
-                    reason=reply.reason,
-                    usage=reply.usage,
-                    dollars=dollars,
-                )
-                append_records(self._path, [line])
-                self._remember(line)
-                yield question, reply
-        except JudgeError as error:
-            from interp_steer.claude.service import MissingKeyError  # the SDK is there by now
-
-            if isinstance(error, MissingKeyError):
-                raise JudgeError(
-                    "Claude needs a key: set ANTHROPIC_API_KEY in the environment, or let the model write its own "
-                    "pairs with --writer self"
-                ) from None
-            raise
-
-    def _claude(self, purpose: str, model: str, advance: Advance | None) -> Claude:
-        left = self._max_cost
-        if left is not None:
-            left -= self._dollars or 0.0
-            if left <= 0:
-                raise JudgeError(
-                    f"{self._folder} has cost ${self._dollars:.4f} already, which is the limit of ${self._max_cost:g}: "
-                    "raise --max-cost to go on"
-                )
-        return Claude(
+        claude = Claude(
             model,
-            batches=self._batches,
+            batches=False if purpose == GATE else self._batches,
             concurrency=self._concurrency,
-            max_cost=left,
-            state=self._folder / f".batches-{purpose}.json",
+            max_cost=self._max_cost,
+            state=self._folder / ACCOUNT,
+            purpose=purpose,
             advance=advance,
         )
-
-    def _remember(self, line: Answered) -> None:
-        self._held[line.key] = line
-        self._dollars = None if self._dollars is None or line.dollars is None else self._dollars + line.dollars
+        try:
+            with closing(claude.answers([question for _, question in by_key.values()])) as answers:
+                for reply in answers:
+                    key, question = by_key[reply.key]
+                    line = Answered(
+                        key=key,
+                        purpose=purpose,
+                        model=model,
+                        answer=reply.answer,
+                        reason=reply.reason,
+                        usage=reply.usage,
+                    )
+                    append_records(self._path, [line])
+                    self._held[key] = line
+                    yield question, reply
+        except MissingKeyError:
+            raise JudgeError(
+                "Claude needs a key: set ANTHROPIC_API_KEY in the environment, or let the model write its own pairs "
+                "with --writer self"
+            ) from None

@@ -58,13 +58,20 @@ def sheet_question(name: str, description: str) -> Question:
                 "120 to 200 words for a judge: what 0, 3, 5, 8 and 10 mean for this behavior in concrete words, "
                 "relative to a baseline answer shown beside it; what must not count; two sentences on borderline cases."
             ),
-            "gate_prompt": _text("An everyday request."),
-            "gate_high": _texts("Answers to it that obviously show the behavior.", 4),
-            "gate_low": _texts("Sensible answers to it that obviously do not.", 4),
-            "gate_gibberish": _texts("Degenerate text in answer to it: loops, word salad.", 4),
+            **_GATE,
             "confounds": _text("One or two sentences: what will differ between the sides besides the behavior."),
         },
         4000,
+    )
+
+
+def gate_question(behavior: Behavior) -> Question:
+    """Ask for the obvious cases of a behavior that has none."""
+    return _question(
+        _told(behavior),
+        "Write down obvious cases of this behavior, by which a judge can show that it knows it when it sees it.",
+        _GATE,
+        1500,
     )
 
 
@@ -147,3 +154,11 @@ def _text(description: str) -> dict[str, Any]:
 
 def _texts(description: str, n: int) -> dict[str, Any]:
     return {"type": "array", "items": {"type": "string"}, "description": f"{description} Exactly {n}."}
+
+
+_GATE = {
+    "gate_prompt": _text("An everyday request."),
+    "gate_high": _texts("Answers to it that obviously show the behavior.", 4),
+    "gate_low": _texts("Sensible answers to it that obviously do not.", 4),
+    "gate_gibberish": _texts("Degenerate text in answer to it: loops, word salad.", 4),
+}

@@ -4,7 +4,7 @@ Every step is a function of the answers before it, and every answer is in the le
 stopped, however hard, is made again from the start, and asks only what was not answered.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from math import ceil
 from typing import Any
@@ -12,9 +12,10 @@ from typing import Any
 from interp_steer.behaviors import Pair
 from interp_steer.claude.questions import Question, Reply
 from interp_steer.errors import JudgeError
+from interp_steer.judges.claude_gate import pass_gate
 from interp_steer.judges.instrument import instrument_of
 from interp_steer.pair_checks.lines import MINIMUM
-from interp_steer.pair_writer.asking import FINAL, Asker
+from interp_steer.pair_writer.asking import FINAL, GATE, Asker
 from interp_steer.pair_writer.briefs import pair_question, prompts_question, topics_question
 from interp_steer.pair_writer.collection import HELD_OUT, Collection, write_lines
 from interp_steer.pair_writer.confirmation import confirmation_fault, confirming_questions
@@ -50,7 +51,8 @@ def write_with_claude(
         What was accepted and rejected, and why.
 
     Raises:
-        JudgeError: If the service does not answer, or the limit of cost is reached: what was accepted is kept.
+        JudgeError: If the service does not answer, the judge does not order the behavior's obvious cases, or the limit
+            of cost is reached: what was accepted is kept.
     """
     writer = _Writer(collection, asker, model, judge_model)
 
@@ -74,9 +76,14 @@ def write_with_claude(
     for split in HELD_OUT:
         waiting = [Request(prompt=prompt) for prompt in collection.unanswered(split)]
         with progress(split, len(waiting)) as advance:
-            found_pairs = [pair for pair, fault in writer.pairs(waiting, lambda: 1) if fault is None]
-            advance(len(waiting), f"{len(found_pairs)} answered")
-        collection.answer(split, found_pairs)
+            both = []
+            for pair, fault in writer.pairs(waiting, lambda: 1):
+                if fault is None:
+                    both.append(pair)
+                else:
+                    collection.reject(pair, fault, split)
+            advance(len(waiting), f"{len(both)} answered")
+        collection.answer(split, both)
     by_claude = {(one["positive"], one["negative"]) for one in asker.answers("pairs")}
     lack = "" if missing() <= 0 else f"{ROUNDS} rounds of requests are used up; describe the behavior in other words"
     return Written(
@@ -84,8 +91,9 @@ def write_with_claude(
         wanted=n,
         pairs=len(collection.pairs),
         accepted=sum((pair.positive, pair.negative) in by_claude for pair in collection.pairs),
-        rejected=collection.reasons(),
+        rejected=collection.reasons("train"),
         held_out=collection.held_out(),
+        unanswered=collection.reasons(*HELD_OUT),
         dollars=asker.dollars,
         stopped=lack,
     )
@@ -192,7 +200,11 @@ class _Writer:
         return self._collection.fault(pair)
 
     def _confirmed(self, pairs: Sequence[Pair], missing: Callable[[], int]) -> Iterator[tuple[Pair, Fault | None]]:
-        """Yield each pair as soon as the judge has scored both sides."""
+        """Yield each pair as soon as the judge, which has ordered the obvious cases, has scored both sides."""
+        if not pairs:
+            return
+        gate = self._collection.folder / f".gate-{self._instrument.digest}.jsonl"
+        pass_gate(gate, self._collection.behavior, self._instrument, self._gate_replies)
         questions: dict[str, tuple[Pair, str]] = {}
         wanted: list[Question] = []
         for pair in pairs:
@@ -217,6 +229,9 @@ class _Writer:
                 yield pair, fault
             elif missing() > 0:
                 yield pair, None
+
+    def _gate_replies(self, questions: Iterable[Question]) -> Iterator[Reply]:
+        return (reply for _, reply in self._asker.ask(GATE, self._instrument.model, list(questions)))
 
     def _replies(self, purpose: str, questions: Sequence[Question]) -> list[Reply]:
         """Return the replies in the order of the questions."""

@@ -73,10 +73,13 @@ class Collection:
         """Return whether this very pair was rejected before."""
         return _identity(pair) in self._rejected
 
-    def reasons(self) -> Counter[Reason]:
-        """Count what was rejected, by reason; not where a later proposal for the same prompt was kept."""
+    def reasons(self, *splits: Split) -> Counter[Reason]:
+        """Count what was rejected of some splits, by reason; not where a proposal for the same prompt was kept."""
         answered = {pair.prompt for pair in self.pairs}
-        return Counter(one.reason for one in self._rejected.values() if one.prompt not in answered)
+        answered.update(line["prompt"] for split in HELD_OUT for line in self._lines(split) if paired(line))
+        return Counter(
+            one.reason for one in self._rejected.values() if one.split in splits and one.prompt not in answered
+        )
 
     def held_out(self) -> dict[str, tuple[int, int]]:
         """Return, for each held-out split, how many prompts have responses, and how many there are."""
@@ -120,7 +123,7 @@ class Collection:
         self._asked.add(pair.prompt)
         self._remember(pair)
 
-    def reject(self, pair: Pair, fault: Fault) -> None:
+    def reject(self, pair: Pair, fault: Fault, split: Split = "train") -> None:
         """Append a pair to ``rejected.jsonl``, unless it is there."""
         if self.rejected(pair):
             return
@@ -131,6 +134,7 @@ class Collection:
             reason=fault.reason,
             detail=fault.detail,
             topic=pair.topic,
+            split=split,
         )
         append_records(self._rejected_path, [line])
         self._rejected[_identity(line)] = line

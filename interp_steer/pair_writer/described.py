@@ -17,7 +17,8 @@ def described(name: str, description: str) -> Trait:
     """Return the trait that a sentence describes.
 
     Its opposite is not described: the negative side is what the model answers as a helpful assistant. The questions are
-    those of built-in behaviors.
+    those of built-in behaviors. One sentence gives every instruction the same words, those that confirm a side
+    included: an answer that merely echoes them passes for the behavior, which a trait file would not let it.
     """
     sentence = description.strip().rstrip(".")
     positive = (

@@ -17,6 +17,7 @@ from interp_steer.judges.scorers.refusal import refusal
 from interp_steer.pair_checks.check import MEAN_RATIO, content_words
 from interp_steer.pairs import pair_of
 from interp_steer.records import to_json
+from interp_steer.terms import Split
 from interp_steer.words import ngrams, words
 
 LENGTH_RATIO = MEAN_RATIO
@@ -78,6 +79,7 @@ class Rejected:
     reason: Reason
     detail: str = ""
     topic: str = ""
+    split: Split = "train"
 
 
 def side_fault(text: str, *, prompt: str, instructions: Iterable[str] = ()) -> Fault | None:

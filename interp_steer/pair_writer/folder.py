@@ -1,15 +1,13 @@
 """Where the pairs of a behavior are written: a new folder, one that is there, or a copy of a built-in one."""
 
-import re
 import shutil
 from pathlib import Path
 
 from interp_steer.errors import BehaviorError, RunError
+from interp_steer.pair_import.naming import check_name
 from interp_steer.pair_writer.instructions import TRAIT_FILE
 from interp_steer.pairs import BUILTIN
 from interp_steer.traits import Trait, read_trait
-
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]*")
 
 
 def writing_folder(behavior: str, out: Path) -> tuple[Path, bool]:
@@ -23,10 +21,7 @@ def writing_folder(behavior: str, out: Path) -> tuple[Path, bool]:
     for folder in (out / behavior, Path(behavior)):
         if (folder / "behavior.toml").is_file():
             return folder, True
-    if not _NAME.fullmatch(behavior):
-        raise BehaviorError(
-            f"{behavior!r} is no name for a new behavior: expected letters, digits, '_' and '-', as in 'polite'"
-        )
+    check_name(behavior)
     return out / behavior, False
 
 

@@ -5,18 +5,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from interp_steer.behavior_toml import behavior_toml
 from interp_steer.errors import BehaviorError
-from interp_steer.files import write_text
 from interp_steer.pair_import.importing import import_trait
-from interp_steer.pair_import.scaffold import measured_by_pairs
 from interp_steer.pair_writer.asking import Asker
 from interp_steer.pair_writer.claude_writer import JUDGE, WRITER, write_with_claude
 from interp_steer.pair_writer.collection import Collection, end_last_line, holding
 from interp_steer.pair_writer.described import described, everyday_prompts
 from interp_steer.pair_writer.folder import check_trait, copy_builtin, writing_folder
 from interp_steer.pair_writer.instructions import TRAIT_FILE, instructions_of, prompts_of
-from interp_steer.pair_writer.sheet import has_sheet, write_sheet
+from interp_steer.pair_writer.measured import measure
+from interp_steer.pair_writer.sheet import has_sheet, write_gate, write_sheet
 from interp_steer.pair_writer.written import Written
 from interp_steer.pairs import BUILTIN
 from interp_steer.traits import read_trait
@@ -91,10 +89,13 @@ def generate(
     with holding(folder):
         if not exists:
             _begin(folder, by, description, trait)
+        if isinstance(by, ByClaude) and _made_here(folder):
+            write_gate(folder, _asker(folder, by), by.model)
         end_last_line(folder / "train.jsonl")
         collection = Collection(folder)
         written = _by_self(collection, by, n) if isinstance(by, BySelf) else _by_claude(collection, by, n)
-        _finish(collection)
+        if _made_here(folder):
+            measure(collection)
     return written
 
 
@@ -136,9 +137,6 @@ def _by_self(collection: Collection, by: BySelf, n: int) -> Written:
     return write_self(by.load(), collection, instructions, prompts, n=n, spare=spare, seed=by.seed)
 
 
-def _finish(collection: Collection) -> None:
-    """Give a behavior that was made here, once, what its pairs tell of an offline scorer; others are left alone."""
-    folder, behavior, pairs = collection.folder, collection.behavior, collection.pairs
-    made_here = (folder / TRAIT_FILE).exists() or has_sheet(folder)
-    if made_here and pairs and "offline scorer" not in behavior.notes.lower():
-        write_text(folder / "behavior.toml", behavior_toml(measured_by_pairs(behavior, pairs)))
+def _made_here(folder: Path) -> bool:
+    """Whether a behavior is one that a writer began; of others, no more than pairs is added to."""
+    return (folder / TRAIT_FILE).exists() or has_sheet(folder)

@@ -1,5 +1,6 @@
 """What writing pairs would take, before anything is written or asked."""
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from math import fsum
@@ -7,9 +8,11 @@ from pathlib import Path
 
 from interp_steer.behaviors import Behavior, Gate, Rubric, ScorerSpec
 from interp_steer.claude.estimate import Estimate
+from interp_steer.claude.state import State
 from interp_steer.errors import BehaviorError
 from interp_steer.judges.scorers import NO_SCORER
 from interp_steer.pair_checks.lines import MINIMUM
+from interp_steer.pair_writer.asking import ACCOUNT
 from interp_steer.pair_writer.collection import HELD_OUT, Collection
 from interp_steer.pair_writer.folder import writing_folder
 from interp_steer.pair_writer.forecast import forecast
@@ -27,6 +30,7 @@ class Outlook:
         missing: Training pairs to be written.
         held_out: Held-out prompts that lack responses.
         steps: What each step asks of Claude; empty where the model writes itself.
+        under_way: Questions in batches that were handed in before, which are paid for and in none of the steps.
         dollars: Their price; None if it is not known, or there is nothing to pay.
         samples: Sides the model samples at least, and if every prompt takes all its rounds; None with Claude.
     """
@@ -34,6 +38,7 @@ class Outlook:
     missing: int
     held_out: int
     steps: Mapping[str, Estimate]
+    under_way: int
     dollars: float | None
     samples: tuple[int, int] | None
 
@@ -41,6 +46,8 @@ class Outlook:
         """Say it in a few lines."""
         lines = [f"missing     {self.missing} pairs; {self.held_out} held-out prompts lack responses"]
         lines += [f"{step:<12}{found}" for step, found in self.steps.items()]
+        if self.under_way:
+            lines.append(f"under way   {self.under_way} questions in batches that are paid for")
         if self.samples is not None:
             lines.append(f"samples     {self.samples[0]:,} sides at least, {self.samples[1]:,} at most")
         if self.dollars is not None:
@@ -79,13 +86,26 @@ def outlook(
         )
     if isinstance(by, BySelf):
         least = 2 * SAMPLES * (missing + held_out)
-        return Outlook(missing=missing, held_out=held_out, steps={}, dollars=None, samples=(least, ROUNDS * least))
+        return Outlook(
+            missing=missing, held_out=held_out, steps={}, under_way=0, dollars=None, samples=(least, ROUNDS * least)
+        )
+    state = State(folder / ACCOUNT)
+    paid = Counter(batch.purpose for batch in state.batches for _ in batch.items)
     steps = forecast(
-        known, n=missing, held_out=held_out, new=new, model=by.model, judge_model=by.judge_model, batches=by.batches
+        known,
+        n=missing,
+        held_out=held_out,
+        new=new,
+        model=by.model,
+        judge_model=by.judge_model,
+        batches=by.batches,
+        paid=paid,
     )
     prices = [found.dollars for found in steps.values() if found.dollars is not None]
     dollars = fsum(prices) if len(prices) == len(steps) else None
-    return Outlook(missing=missing, held_out=held_out, steps=steps, dollars=dollars, samples=None)
+    return Outlook(
+        missing=missing, held_out=held_out, steps=steps, under_way=paid.total(), dollars=dollars, samples=None
+    )
 
 
 def _stand_in(name: str, description: str) -> Behavior:

@@ -20,6 +20,7 @@ from interp_steer.judges.coherence import Thresholds, fit_thresholds
 from interp_steer.model.protocol import Model
 from interp_steer.pair_writer.collection import HELD_OUT, Collection
 from interp_steer.pair_writer.filters import Fault, rule_of
+from interp_steer.pair_writer.instructions import echoed
 from interp_steer.pair_writer.sampled import SAMPLING, Standard, sample
 from interp_steer.pair_writer.sides import ROUNDS, SAMPLES, Side, SideName, best_pair
 from interp_steer.pair_writer.written import Written
@@ -86,7 +87,12 @@ def write_self(
     for split in HELD_OUT:
         if waiting := collection.unanswered(split):
             with progress(split, len(waiting)) as advance:
-                both = [pair for pair, fault in writer.pairs(waiting, lambda: 1) if fault is None]
+                both = []
+                for pair, fault in writer.pairs(waiting, lambda: 1):
+                    if fault is None:
+                        both.append(pair)
+                    else:
+                        collection.reject(pair, fault, split)
                 advance(len(waiting), f"{len(both)} answered")
             collection.answer(split, both)
     return writer.summary(n, len(prompts) + len(spare))
@@ -203,9 +209,11 @@ class _Writer:
             wanted=wanted,
             pairs=total,
             accepted=sum((pair.prompt, pair.positive) in written for pair in collection.pairs),
-            rejected=collection.reasons(),
+            rejected=collection.reasons("train"),
             held_out=collection.held_out(),
+            unanswered=collection.reasons(*HELD_OUT),
             sides=dict(Counter(side.reason or "fit" for side in sides).most_common()),
+            echoed=echoed(self._standard.instructions),
             recognized=sum(one > 0 for one in strengths) / len(strengths) if strengths else None,
             stopped="" if total >= wanted else lack,
         )

@@ -15,11 +15,14 @@ class Written:
         wanted: Pairs that were asked for.
         pairs: Training pairs that are there now.
         accepted: How many of them this writer wrote.
-        rejected: Proposals that were not kept, by reason.
+        rejected: Proposals of training pairs that were not kept, by reason.
         held_out: For each held-out split, prompts with responses and prompts in all.
+        unanswered: Proposals for held-out prompts that have no responses yet, by why they were not kept.
         sides: Answers sampled, by why they are unfit (``fit`` if they are not); only where the model writes itself.
         recognized: Share of sides that the model finds likelier under the instruction that wrote them than under its
             opposite; None where that was not measured. Near 0.5 it does not hear its instructions.
+        echoed: Words that stand in the instructions that write a side and in those that confirm it, and not in their
+            opposites: an answer that merely repeats them can pass. Only where the model writes itself.
         dollars: What the service charged, by the price table; None without a service.
         stopped: Why there are fewer pairs than asked for; empty if there are not.
     """
@@ -30,7 +33,9 @@ class Written:
     accepted: int
     rejected: Mapping[Reason, int]
     held_out: Mapping[str, tuple[int, int]]
+    unanswered: Mapping[Reason, int] = field(default_factory=dict)
     sides: Mapping[str, int] = field(default_factory=dict)
     recognized: float | None = None
+    echoed: tuple[str, ...] = ()
     dollars: float | None = None
     stopped: str = ""

@@ -16,7 +16,7 @@ def state(tmp_path):
 
 
 def kept(state):
-    return [batch["id"] for batch in json.loads(state.read_text())["batches"]]
+    return [batch["id"] for batch in json.loads(state.read_text())["batches"]] if state.exists() else []
 
 
 def at(place, fault, times=1):

@@ -120,7 +120,7 @@ def test_questions_of_an_earlier_batch_count_against_the_limit(claude, claude_se
 def test_the_shared_part_is_counted_once_or_else_taken_by_bytes(questions):
     asked = questions(3, system="rubric " * 1000)
     counted = []
-    by_count = Budget(HAIKU, 1.0, lambda question: counted.append(question) or 1000)
+    by_count = Budget(HAIKU, 1.0, count=lambda question: counted.append(question) or 1000)
     by_bytes = Budget(HAIKU, 1.0)
     worst = [by_count.worst(question, batch=False) for question in asked]
     assert [question.prompt for question in counted] == ["."]

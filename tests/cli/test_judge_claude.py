@@ -98,8 +98,8 @@ def test_unscored_is_exit_code_3(run, command, asked):
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
-        (("--judge", "claude", "--max-cost", "0"), "raise --max-cost"),
-        (("--judge", "claude", "--max-cost", "0.00001"), "limit"),
+        (("--judge", "claude", "--max-cost", "0"), "expected an amount of dollars above 0"),
+        (("--judge", "claude", "--max-cost", "0.00001"), "raise --max-cost"),
         (("--judge", "claude", "--judge-model", "claude-nobody-1", "--max-cost", "1"), "does not know"),
     ],
 )

@@ -9,7 +9,7 @@ import threading
 from pathlib import Path
 
 import pytest
-from opus import Opus
+from opus import OBVIOUS, Opus
 
 from interp_steer.pairs import read_pairs
 
@@ -83,7 +83,9 @@ def test_a_killed_process_goes_on_and_asks_nothing_twice(opus, start, generate, 
 def test_what_was_done_is_told(opus, generate, tmp_path):
     rules = opus.answer
     rules.spoil = lambda kind, told, answer: (
-        {**answer, "behavior": 5} if kind == "judge" and int(told["request"].encode().hex(), 16) % 5 == 0 else answer
+        {**answer, "behavior": 5}
+        if kind == "judge" and told["request"] != OBVIOUS and int(told["request"].encode().hex(), 16) % 5 == 0
+        else answer
     )
     code, said, told = generate("polite", *DESCRIPTION, "--no-batches", "--n", 12)
     assert code == 0, told
@@ -96,7 +98,9 @@ def test_what_was_done_is_told(opus, generate, tmp_path):
 
 
 def test_fewer_pairs_than_asked_for_are_exit_code_3(opus, generate):
-    opus.answer.spoil = lambda kind, _told, answer: {**answer, "coherence": 2} if kind == "judge" else answer
+    opus.answer.spoil = lambda kind, told, answer: (
+        {**answer, "coherence": 2} if kind == "judge" and told["request"] != OBVIOUS else answer
+    )
     code, said, told = generate("polite", *DESCRIPTION, "--no-batches", "--n", 1)
     assert code == 3
     assert "pairs       0" in said
@@ -107,7 +111,7 @@ def test_a_dry_run_says_the_cost_and_writes_nothing(opus, generate, tmp_path):
     code, said, _ = generate("polite", *DESCRIPTION, "--n", 100, "--dry-run")
     assert code == 0
     assert "missing     100 pairs; 36 held-out prompts" in said
-    for step in ("sheet", "topics", "prompts", "pairs", "judge", "cost "):
+    for step in ("sheet", "topics", "prompts", "pairs", "gate", "judge", "cost "):
         assert f"\n{step}" in said
     assert list(tmp_path.iterdir()) == []
     assert opus.calls["messages"] == opus.calls["batch"] == 0

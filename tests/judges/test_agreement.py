@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import scipy.stats
 from judging import generation
 
 from interp_steer.errors import JudgeError
@@ -144,3 +145,32 @@ def test_a_question_that_decided_many_generations_counts_once_for_its_place(make
     append_records(run.verdicts_path, copies)
     effects = position_effects(run, "one")
     assert all(each.n_first + each.n_second == 4 for each in effects)
+
+
+def test_a_question_that_decided_many_generations_counts_once(make_run):
+    """Of 80 generations, 60 share the answers of 20 questions: a prompt's copies must not outweigh the others."""
+    run = make_run(many(80))
+    score(run, "one", [i % 20 / 20 for i in range(80)], shown=["first"] * 80)
+    score(run, "two", [i % 20 / 20 if i % 20 < 19 else 0.0 for i in range(80)], shown=["first"] * 80)
+    score(run, "rule", [0.5] * 80)  # it asks nothing, and is joined by the question of the other
+    verdicts = run.verdicts()
+    copies = [replace(each, question=each.question and f"{each.judge}-{i % 20}") for i, each in enumerate(verdicts)]
+    run.verdicts_path.unlink()
+    append_records(run.verdicts_path, copies)
+    both = found(run, "one", "two")["behavior"]
+    assert both.n == 20
+    assert both.spearman.value == pytest.approx(spearman_of([*range(20)], [*range(19), 0]))
+    assert found(run, "one", "rule")["behavior"].n == 20
+
+
+def spearman_of(a, b):
+    return scipy.stats.spearmanr(a, b).statistic
+
+
+def test_without_questions_equal_texts_of_a_prompt_count_once(make_run):
+    rows = [generation("the same", Cell(control="steered", layer=i // 20, alpha=0.3), prompt=i % 20 + 1)
+            for i in range(60)]  # fmt: skip
+    run = make_run(rows)
+    for name in ("one", "two"):
+        score(run, name, [i % 20 / 20 for i in range(60)])
+    assert found(run, "one", "two")["behavior"].n == 20

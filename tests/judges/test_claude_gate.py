@@ -6,9 +6,11 @@ import pytest
 from claude_server import Fault
 from judging import answer, generation, honest, judged_text, rows
 
+from interp_steer.behaviors import Gate
 from interp_steer.errors import JudgeError
 from interp_steer.judges.claude_spec import ClaudeSpec
 from interp_steer.judges.judge import judge
+from interp_steer.judges.preview import preview
 from interp_steer.pairs import list_behaviors, read_behavior
 
 DIRECT = ClaudeSpec(batches=False)
@@ -79,3 +81,34 @@ def test_the_gate_is_passed_once(make_run, honest_server):
 def test_every_behavior_has_obvious_cases(name):
     gate = read_behavior(name).gate
     assert min(len(gate.high), len(gate.low), len(gate.gibberish)) >= 2
+
+
+@pytest.mark.parametrize("kind", ["high", "low", "gibberish"])
+def test_a_gate_without_one_kind_of_cases_is_refused(kind, make_run, honest_server):
+    behavior = read_behavior("refusal")
+    run = make_run(rows(), replace(behavior, gate=replace(behavior.gate, **{kind: ()})))
+    for ask in (lambda: judge(run, "claude", DIRECT), lambda: preview(run, DIRECT)):
+        with pytest.raises(JudgeError, match=rf"'refusal' has no {kind} answers in \[gate\].*at least one of each"):
+            ask()
+    assert not honest_server.calls
+    bare = replace(behavior, gate=Gate(prompt="", high=(), low=(), gibberish=()))
+    with pytest.raises(JudgeError, match="no high, low, gibberish answers"):
+        judge(make_run([], bare), "claude", DIRECT)
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [Fault(kind="status", status=529), Fault(kind="garbage"), Fault(kind="status", status=500)],
+    ids=["529", "garbage", "500"],
+)
+def test_an_outage_is_not_blamed_on_the_rubric(fault, make_run, honest_server):
+    honest_server.faults = lambda place, *_: fault if place == "messages" else None
+    run = make_run(rows())
+    with pytest.raises(JudgeError) as caught:
+        judge(run, "claude", DIRECT)
+    assert "could not be asked" in str(caught.value)
+    assert "run again" in str(caught.value)
+    assert not {"order", "Sharpen", "rubric"} & set(str(caught.value).replace("[", " ").replace("]", " ").split())
+    assert run.verdicts() == []
+    honest_server.faults = None
+    assert judge(run, "claude", DIRECT).scored == len(rows())

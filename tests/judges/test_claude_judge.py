@@ -324,3 +324,97 @@ def test_the_order_of_answers_does_not_matter(make_run, honest_server):
     judge(run, "claude")
     texts = {row.key: row.text for row in many}
     assert all((verdict.behavior == 0.9) == ("can't" in texts[verdict.generation]) for verdict in run.verdicts())
+
+
+def test_a_judging_that_broke_off_does_not_replace_one_that_finished(make_run, honest_server):
+    run = make_run(ROWS)
+    finished = judge(run, "claude", DIRECT).judge_digest
+    behavior = read_behavior("refusal")
+    run.update_manifest(behavior=to_json(replace(behavior, rubric=Rubric(version=2, text=behavior.rubric.text))))
+    before = sum(honest_server.asked.values())
+
+    def broken(request):
+        late = sum(honest_server.asked.values()) > before + GATE + 5
+        return Fault(kind="status", status=401, message="no more") if late else honest(request)
+
+    honest_server.answer = broken
+    with pytest.raises(JudgeError, match="401"):
+        judge(run, "claude", replace(DIRECT, concurrency=1))
+    assert len(run.verdicts()) > len(ROWS)  # some of the new ones are there
+    outcomes = read_outcomes(run)
+    assert {item.verdict.judge_digest for item in outcomes.judged("dev", STEERED)} == {finished}
+    assert len(outcomes.judged("dev", STEERED)) == 4
+    honest_server.answer = honest
+    again = judge(run, "claude", DIRECT).judge_digest
+    assert {item.verdict.judge_digest for item in read_outcomes(run).judged("dev", STEERED)} == {again} != {finished}
+
+
+ACCOUNT = [
+    Fault(kind="status", status=401, message="invalid x-api-key"),
+    Fault(kind="status", status=402, message="billing"),
+    Fault(kind="status", status=403, message="not allowed"),
+    Fault(kind="status", status=400, message="Your credit balance is too low to access the Anthropic API."),
+]
+
+
+@pytest.mark.parametrize("fault", ACCOUNT, ids=lambda fault: fault.message)
+@pytest.mark.parametrize("batches", [False, True])
+def test_what_is_wrong_with_the_account_is_no_verdict(fault, batches, make_run, honest_server):
+    run = make_run(rows(n_prompts=20))
+    places = ("batch",) if batches else ("messages",)
+    seen = []
+
+    def faults(place, _body, _attempt):
+        seen.append(place)
+        return fault if place in places and (batches or seen.count("messages") > GATE + 7) else None
+
+    honest_server.faults = faults
+    with pytest.raises(JudgeError, match="Claude refuses"):
+        judge(run, "claude", ClaudeSpec(batches=batches))
+    assert all(verdict.combined is not None for verdict in run.verdicts())
+    assert bool(run.verdicts()) is not batches
+    honest_server.faults = None
+    judge(run, "claude", ClaudeSpec(batches=batches))
+    assert counted(run) == 100
+    assert read_outcomes(run).n_unscored == 0
+
+
+def left_under_way(run, server):
+    """Hand in a batch whose results cannot be read now."""
+    server.faults = lambda place, *_: Fault(kind="status", status=400) if place == "results" else None
+    with pytest.raises(JudgeError, match="cannot be read"):
+        judge(run, "claude", ClaudeSpec(batches=True))
+    server.faults = None
+
+
+def test_a_batch_that_is_gone_does_not_block(make_run, honest_server):
+    run = make_run(ROWS)
+    left_under_way(run, honest_server)
+    (batch,) = honest_server.batches.values()
+    batch.archived = True
+    summary = judge(run, "claude", ClaudeSpec(batches=True))
+    assert summary.unscored == {"no result": len(ROWS)}
+    assert judge(run, "claude", DIRECT).scored == len(ROWS)
+    assert read_outcomes(run).n_unscored == 0
+    assert run.manifest()["judges"][HAIKU]["lost_dollars"] > 0
+
+
+def test_a_preview_knows_what_is_under_way(make_run, honest_server):
+    run = make_run(ROWS)
+    left_under_way(run, honest_server)
+    found = preview(run, DIRECT)
+    assert (found.questions, found.under_way, found.dollars) == (0, QUESTIONS, 0.0)
+    assert f"{QUESTIONS} more wait in batches that are paid for" in found.in_words()
+    append_records(run.generations_path, [generation(refusal(1, 77), Cell(control="steered", layer=9, alpha=0.3))])
+    assert (preview(run, DIRECT).questions, preview(run, DIRECT).under_way) == (1, QUESTIONS)
+    asked = honest_server.calls["messages"]
+    assert judge(run, "claude", DIRECT).scored == len(ROWS) + 1
+    assert honest_server.calls["messages"] == asked + 1
+
+
+def test_the_limit_is_that_of_the_run_in_every_message(make_run):
+    run = make_run(rows(n_prompts=2))
+    judge(run, "claude", DIRECT)
+    append_records(run.generations_path, rows(n_prompts=6)[6:])
+    with pytest.raises(JudgeError, match=r"limit of \$0\.01: \$0\.0\d+ spent"):
+        judge(run, "claude", replace(DIRECT, max_cost=0.01, model="claude-sonnet-4-6"))

@@ -7,6 +7,8 @@ import time
 import pytest
 from judging import rows
 
+from interp_steer.claude.state import State
+from interp_steer.judges.account import account_path
 from interp_steer.judges.claude_spec import ClaudeSpec
 from interp_steer.judges.judge import judge
 
@@ -14,6 +16,8 @@ CONCURRENCY = 4
 PROGRAM = """
 import sys
 from pathlib import Path
+from interp_steer.claude.state import State
+from interp_steer.judges.account import account_path
 from interp_steer.judges.claude_spec import ClaudeSpec
 from interp_steer.judges.judge import judge
 from interp_steer.run import Run
@@ -56,7 +60,7 @@ def test_while_a_batch_is_waited_for(batches, make_run, honest_server):
     honest_server.looks = None  # it does not end
     killed(run, "batches", lambda: honest_server.calls["look"] > 0)
     assert lines(run) == 0
-    assert len(list(run.judging_path.glob("judge-batches-*.json"))) == 1
+    assert [batch.purpose for batch in State(account_path(run)).batches] == ["judge"]
     honest_server.looks = 3
     summary = judge(run, "claude", ClaudeSpec(batches=batches))
     assert summary.scored == len(run.verdicts()) == 100

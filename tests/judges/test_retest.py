@@ -3,6 +3,7 @@
 import hashlib
 
 import pytest
+from claude_server import Fault
 from judging import honest, judged_text, rows
 
 from interp_steer.errors import JudgeError
@@ -93,3 +94,19 @@ def test_there_must_be_scores_to_repeat(make_run, claude_server):
     with pytest.raises(JudgeError, match="holds no scores by claude-haiku-4-5"):
         retest_with_claude(make_run(rows()), DIRECT, 6)
     assert not claude_server.calls
+
+
+def test_its_batches_are_not_taken_for_those_of_the_judge(make_run, honest_server):
+    """The questions are the same, and so are their custom ids; what is still under way belongs to one of the two."""
+    many, batched = rows(n_prompts=20), ClaudeSpec(batches=True)
+    run = make_run(many)
+    judge(run, "claude", batched)
+    honest_server.faults = lambda place, *_: Fault(kind="status", status=400) if place == "results" else None
+    with pytest.raises(JudgeError, match="cannot be read"):
+        retest_with_claude(run, batched, 10)
+    honest_server.faults = None
+    run.verdicts_path.unlink()
+    assert judge(run, "claude", batched).scored == len(many)
+    assert honest_server.calls["batch"] == 3
+    (found, *_) = retest_with_claude(run, batched, 10)
+    assert (found.n, honest_server.calls["batch"]) == (10, 3)

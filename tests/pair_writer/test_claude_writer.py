@@ -1,17 +1,22 @@
 """Claude writes pairs: the real SDK against a service on this machine whose answers are known."""
 
+import json
 from collections import Counter
 from pathlib import Path
 from threading import Lock
 
 import pytest
 from claude_server import Fault, seeded
+from opus import OBVIOUS, made_up
 
+from interp_steer.claude.state import State
 from interp_steer.errors import JudgeError
 from interp_steer.pair_checks import check_behavior
+from interp_steer.pair_writer.asking import ACCOUNT
 from interp_steer.pair_writer.briefs import PER_TOPIC
 from interp_steer.pair_writer.claude_writer import ROUNDS
 from interp_steer.pair_writer.generate import ByClaude, generate
+from interp_steer.pair_writer.outlook import outlook
 from interp_steer.pairs import read_behavior, read_pairs
 
 BY = ByClaude(batches=False)
@@ -165,7 +170,9 @@ def test_faults_on_the_way_cost_nothing_but_another_call(opus, write, tmp_path, 
     first, second = seeded(0, 0.2, passing, ("messages", "batch")), seeded(1, 0.1, broken, ("item",))
     lost = seeded(2, 0.1, broken[:2], ("messages",))
     opus.looks = 0
-    opus.faults = lambda *asked: first(*asked) or second(*asked) or lost(*asked)
+    opus.faults = lambda place, body, n: (
+        None if OBVIOUS in str(body) else first(place, body, n) or second(place, body, n) or lost(place, body, n)
+    )
     written = write(n=20, by=ByClaude(batches=batches))
     assert written.pairs == 20
     opus.faults = None
@@ -180,7 +187,7 @@ def test_a_service_that_fails_leaves_what_was_accepted(opus, write, tmp_path, li
 
     def spoil(kind, _told, answer):
         judged.append(kind == "judge")
-        return Fault(kind="status", status=401) if sum(judged) > 12 else answer
+        return Fault(kind="status", status=401) if sum(judged) > 24 else answer
 
     opus.answer.spoil = spoil
     with pytest.raises(JudgeError):
@@ -194,7 +201,9 @@ def test_a_service_that_fails_leaves_what_was_accepted(opus, write, tmp_path, li
 
 def test_a_behavior_that_cannot_be_written_ends_after_a_number_of_rounds(opus, write):
     changes = {"judge": {"behavior": 5}, "topics": {"topics": ["cooking", "travel"]}}
-    opus.answer.spoil = lambda kind, _told, answer: {**answer, **changes.get(kind, {})}
+    opus.answer.spoil = lambda kind, told, answer: (
+        answer if told.get("request") == OBVIOUS else {**answer, **changes.get(kind, {})}
+    )
     written = write(n=2)
     assert written.pairs == 0
     assert f"{ROUNDS} rounds" in written.stopped
@@ -204,8 +213,8 @@ def test_a_behavior_that_cannot_be_written_ends_after_a_number_of_rounds(opus, w
     assert sum(written.rejected.values()) == 2 * ROUNDS * PER_TOPIC["train"]
 
 
-@pytest.mark.usefixtures("opus")
-def test_an_existing_behavior_is_extended_and_nothing_of_it_changes(tmp_path):
+def test_an_existing_behavior_is_extended_and_nothing_of_it_changes(opus, tmp_path):
+    opus.answer.obvious = read_behavior("concise").gate
     generate("concise", BY, n=70, out=tmp_path)
     builtin = Path(__file__).parents[2] / "pairs" / "concise"
     for name in ("behavior.toml", "dev.jsonl", "test.jsonl"):
@@ -241,3 +250,125 @@ def test_without_a_key_nothing_is_left_behind(write, tmp_path, monkeypatch):
     with pytest.raises(JudgeError, match="--writer self"):
         write()
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_judge_that_does_not_order_the_obvious_cases_confirms_nothing(opus, write, tmp_path):
+    opus.answer.spoil = lambda kind, _told, answer: {**answer, "behavior": 7} if kind == "judge" else answer
+    with pytest.raises(
+        JudgeError, match=r"claude-haiku-4-5 does not order the obvious cases of 'polite'.*counted thanks"
+    ):
+        write(n=20)
+    assert opus.answer.asked.count("judge") == 12
+    assert not (tmp_path / "polite" / "train.jsonl").exists()
+    with pytest.raises(JudgeError, match="does not order"):  # and it is not paid again to say so
+        write(n=20)
+    assert opus.answer.asked.count("judge") == 12
+
+
+def test_the_obvious_cases_come_first_and_once(opus, write):
+    write(n=5)
+    write(n=10)
+    judged = [one["messages"][0]["content"] for one in opus.requests if "You rate answers" in one["system"][0]["text"]]
+    assert all(OBVIOUS in message for message in judged[:12])
+    assert sum(OBVIOUS in message for message in judged) == 12
+
+
+def test_what_was_refused_at_the_gate_is_asked_again(opus, write):
+    refusing = [True]
+    opus.answer.spoil = lambda kind, _told, answer: Fault(kind="refusal") if kind == "judge" and refusing[0] else answer
+    with pytest.raises(JudgeError, match="could not be asked"):
+        write(n=5)
+    refusing.clear()
+    refusing.append(False)
+    assert write(n=5).pairs == 5
+
+
+@pytest.mark.usefixtures("opus")
+def test_a_trait_gets_obvious_cases_before_its_pairs_are_confirmed(tmp_path):
+    trait = tmp_path / "courteous.json"
+    questions = [f"How do I {' '.join(made_up(f'question {i}', 5))}?" for i in range(40)]
+    trait.write_text(json.dumps({"instruction": [{"pos": "Be polite.", "neg": "Be curt."}], "questions": questions}))
+    written = generate("courteous", BY, n=5, out=tmp_path, trait=trait)
+    assert written.pairs == 5
+    behavior = read_behavior(tmp_path / "courteous")
+    assert behavior.gate.high[0].startswith("Thank you kindly")
+    assert "The gate was written by claude-opus-4-6" in behavior.notes
+
+
+def test_held_out_pairs_that_were_rejected_are_kept_with_their_reason(opus, write, tmp_path, lines):
+    def spoil(kind, told, answer):
+        if kind == "pairs" and told["request"] in held_out():
+            return {**answer, "positive": answer["positive"] + " Pure nonsense."}
+        return answer
+
+    def held_out():
+        return [line["prompt"] for line in lines(tmp_path / "polite" / "dev.jsonl")[:3]]
+
+    opus.answer.spoil = spoil
+    written = write(n=5)
+    assert written.held_out == {"dev": (9, 12), "test": (24, 24)}
+    assert (written.rejected, written.unanswered) == ({}, {"incoherent": 3})
+    rejected = lines(tmp_path / "polite" / "rejected.jsonl")
+    assert [(line["prompt"], line["split"], line["reason"]) for line in rejected] == [
+        (prompt, "dev", "incoherent") for prompt in held_out()
+    ]
+    assert all("nonsense" in line["positive"] and line["detail"] for line in rejected)
+    assert write(n=5).unanswered == {"incoherent": 3}
+    assert len(lines(tmp_path / "polite" / "rejected.jsonl")) == 3
+
+
+@pytest.mark.usefixtures("opus")
+def test_the_scorer_is_learned_again_as_pairs_grow(write, tmp_path):
+    write(n=3)
+    few = read_behavior(tmp_path / "polite")
+    assert (few.scorer.name, "too few to learn" in few.notes) == ("none", True)
+    write(n=20)
+    twenty = read_behavior(tmp_path / "polite")
+    assert twenty.scorer.name == "lexicon"
+    assert "too few" not in twenty.notes
+    write(n=60)
+    sixty = read_behavior(tmp_path / "polite")
+    assert sixty.scorer.options != twenty.scorer.options
+    assert sixty.notes.count("offline scorer") == 1
+    assert sixty.gate == twenty.gate  # Claude's own, not one made of a pair
+    before = (tmp_path / "polite" / "behavior.toml").read_bytes()
+    write(n=60)
+    assert (tmp_path / "polite" / "behavior.toml").read_bytes() == before
+
+
+@pytest.mark.usefixtures("opus")
+def test_a_scorer_that_a_person_edited_is_not_learned_again(write, tmp_path):
+    write(n=20)
+    path = tmp_path / "polite" / "behavior.toml"
+    learned = read_behavior(tmp_path / "polite").scorer.options["bias"]
+    edited = path.read_text(encoding="utf-8").replace(f"bias = {learned}", "bias = -0.125")
+    assert edited != path.read_text(encoding="utf-8")
+    path.write_text(edited, encoding="utf-8")
+    write(n=60)
+    assert path.read_text(encoding="utf-8") == edited
+
+
+@pytest.mark.usefixtures("opus")
+def test_notes_that_a_person_wrote_survive_the_learning(write, tmp_path):
+    write(n=20)
+    path = tmp_path / "polite" / "behavior.toml"
+    text = path.read_text(encoding="utf-8")
+    path.write_text(text.replace("Politeness takes words.", "Politeness takes words. Mine."), encoding="utf-8")
+    write(n=60)
+    assert "Mine." in read_behavior(tmp_path / "polite").notes
+
+
+def test_the_outlook_knows_what_is_under_way(opus, write, tmp_path):
+    batched = ByClaude(batches=True)
+    write(n=3)
+    before = outlook("polite", batched, n=60, out=tmp_path)
+    opus.faults = lambda place, *_: Fault(kind="status", status=400) if place == "results" else None
+    with pytest.raises(JudgeError, match="cannot be read"):
+        write(n=60, by=batched)
+    (batch,) = State(tmp_path / "polite" / ACCOUNT).batches
+    found = outlook("polite", batched, n=60, out=tmp_path)
+    step = found.steps[batch.purpose].questions if batch.purpose in found.steps else 0
+    assert found.under_way == len(batch.items) > 0
+    assert step == max(0, before.steps[batch.purpose].questions - found.under_way)
+    assert found.dollars < before.dollars
+    assert f"{found.under_way} questions in batches that are paid for" in str(found)
