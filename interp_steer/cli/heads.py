@@ -1,6 +1,7 @@
 """``interp-steer heads``: fit probe heads, and read them token by token, alone or deciding where to steer."""
 
 import json
+from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -49,6 +50,7 @@ def fit_command(
     from interp_steer.begin import check_unchanged, timed
     from interp_steer.heads.fit import fit_head
     from interp_steer.heads.head import head_path, save_head
+    from interp_steer.heads.transfer import generated_scores, judged_generations
     from interp_steer.pairs import read_pairs
     from interp_steer.records import to_json
     from interp_steer.run import open_run
@@ -63,6 +65,9 @@ def fit_command(
         model = source(manifest["model_name"], device, dtype, device_map, revision).model
         unseen = _unseen(opened, model)
         head = fit_head(activations, layer, groups=topics, unseen=unseen, seed=seed)
+        if judged := judged_generations(opened):
+            card = replace(head.card, generated=generated_scores(model, head, judged))
+            head = replace(head, card=card)
         save_head(head, head_path(opened, layer))
     if as_json:
         typer.echo(json.dumps(to_json(head.card)))
@@ -71,6 +76,12 @@ def fit_command(
     typer.echo(_line("out of fold", head.card.out_of_fold))
     if head.card.unseen:
         typer.echo(_line("unseen prompts", head.card.unseen))
+    if found := head.card.generated:
+        auc, correlation = (_two(value) for value in (found.auc, found.correlation))
+        typer.echo(
+            f"{'generated':15} AUC {auc}  rank correlation with the judge {correlation}  "
+            f"({found.n_shown} of {found.n} show it)"
+        )
     typer.echo(head_path(opened, layer))
 
 
@@ -167,6 +178,10 @@ def _pushes(
         return ()
     decides = None if below is None else gate.gate_below(heads[-1], probability=below)
     return interventions(read_vectors(run.vectors_path), (layer,), alpha, gate=decides)
+
+
+def _two(value: float | None) -> str:
+    return "-" if value is None else f"{value:.3f}"
 
 
 def _line(name: str, found: "HeldOutScores") -> str:

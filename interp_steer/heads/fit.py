@@ -11,6 +11,7 @@ Source:
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -83,7 +84,7 @@ def fit_head(
     if unseen is None:
         return head
     others, sides = _rows(unseen, layer)
-    return Head(weight=head.weight, bias=head.bias, card=_with_unseen(card, scores(head.logits(others), sides)))
+    return replace(head, card=replace(card, unseen=scores(head.logits(others), sides)))
 
 
 def scores(logits: Float[np.ndarray, " row"], labels: Int[np.ndarray, " row"]) -> HeldOutScores:
@@ -103,10 +104,6 @@ def scores(logits: Float[np.ndarray, " row"], labels: Int[np.ndarray, " row"]) -
         ece=sum(gaps) / len(labels),
         n=len(labels),
     )
-
-
-def _with_unseen(card: HeadCard, unseen: HeldOutScores) -> HeadCard:
-    return HeadCard(**{**vars(card), "unseen": unseen})
 
 
 def _rows(activations: Activations, layer: int) -> tuple[Rows, Int[np.ndarray, " row"]]:

@@ -42,6 +42,26 @@ class HeldOutScores:
 
 
 @dataclass(frozen=True, kw_only=True)
+class GeneratedScores:
+    """How a head agrees with the judge on what the model wrote, read again without steering.
+
+    Attributes:
+        auc: Chance that a text that shows the behavior reads higher than one that does not; None where only one of
+            both kinds occurs.
+        correlation: Spearman's, of the reading and the behavior score; None where either is constant.
+        n: Number of generations.
+        n_shown: Those of them that show the behavior, by at least one half.
+        reason: Why there is no AUC.
+    """
+
+    auc: float | None
+    correlation: float | None
+    n: int
+    n_shown: int
+    reason: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
 class HeadCard:
     """Where a head comes from and what it is worth.
 
@@ -52,6 +72,7 @@ class HeadCard:
         seed: Seed of the folds.
         out_of_fold: Scores of the pairs, each read by a head that was fitted and calibrated without its group.
         unseen: Scores of prompts of another family: the ``dev`` and ``test`` pairs; None where there are none.
+        generated: Agreement with the judge on the run's generations; None where none were judged.
     """
 
     activations: ActivationCard
@@ -60,6 +81,7 @@ class HeadCard:
     seed: int
     out_of_fold: HeldOutScores
     unseen: HeldOutScores | None = None
+    generated: GeneratedScores | None = None
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
