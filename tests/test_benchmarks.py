@@ -31,7 +31,7 @@ def run(name, *arguments):
         "loops.py",
         "kill.py",
         "judge.py",
-        "analyses.py",
+        "analyze.py",
         "report.py",
         "serve.py",
         "gpu.py",
@@ -46,7 +46,7 @@ def test_help_teaches(name):
 
 
 def test_analyses_are_timed_one_by_one_and_together():
-    done = run("analyses.py", "--quick", "--threads", "1")
+    done = run("analyze.py", "--quick", "--threads", "1")
     assert done.returncode == 0, done.stderr
     (line,) = done.stdout.splitlines()
     found = json.loads(line)

@@ -34,9 +34,9 @@ def main(
 
     Try:
 
-        python benchmarks/analyses.py > analyses.json
+        python benchmarks/analyze.py > analyze.json
 
-        python benchmarks/analyses.py --quick
+        python benchmarks/analyze.py --quick
     """
     measuring.begin(threads)
     from threadpoolctl import threadpool_limits
@@ -63,7 +63,7 @@ def main(
     medians["all"] = statistics.median(totals)
     measuring.table("Seconds", ["analysis", "median"], list(medians.items()))
     measuring.emit(
-        "analyses",
+            "analyze",
         {
             "layers": layers, "pairs": pairs, "d_model": d_model, "rounds": rounds, "threads": threads, "quick": quick,
         },
