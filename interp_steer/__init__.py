@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from interp_steer.report.render import write_report
     from interp_steer.run import open_run
     from interp_steer.steering.steer import steer
+    from interp_steer.study import StudySpec, run_study
     from interp_steer.sweeps.answers import LocalEngine
     from interp_steer.sweeps.calibrate import CalibrationSpec, calibrate
     from interp_steer.sweeps.combine import combine
@@ -54,6 +55,7 @@ _HOMES = {
     "NEUTRAL_PROMPTS": "sweeps.pushes",
     "PropensitySpec": "sweeps.margins",
     "PushSpec": "sweeps.shifts",
+    "StudySpec": "study",
     "SweepSpec": "sweeps.grid",
     "analyze": "analysis",
     "begin_run": "begin",
@@ -84,6 +86,7 @@ _HOMES = {
     "read_text": "heads.read",
     "read_vectors": "vectors.vector",
     "run_behavior": "pipeline",
+    "run_study": "study",
     "save_activations": "activations.artifact",
     "save_head": "heads.head",
     "save_propensity": "sweeps.margins",
@@ -103,6 +106,7 @@ __all__ = [
     "LocalEngine",
     "PropensitySpec",
     "PushSpec",
+    "StudySpec",
     "SweepSpec",
     "analyze",
     "begin_run",
@@ -133,6 +137,7 @@ __all__ = [
     "read_text",
     "read_vectors",
     "run_behavior",
+    "run_study",
     "save_activations",
     "save_head",
     "save_propensity",
