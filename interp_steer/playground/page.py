@@ -119,6 +119,7 @@ class Page:
                     with ui.element("summary"):
                         ui.label(f"The same in {name}")
                     self._snippets[name] = ui.code("", language=language)
+                self._snippets[name].copy_button.props(f'aria-label="Copy the {name}"')
 
     def _add(self) -> None:
         taken = {panel.push.behavior for panel in self._panels}

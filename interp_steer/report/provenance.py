@@ -1,5 +1,6 @@
 """Where the numbers come from, and what they do not show, in plain words."""
 
+import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -184,7 +185,7 @@ def _cost(held: Mapping[str, Any]) -> str:
 
 def _time(manifest: Mapping[str, Any]) -> Facts:
     made = {
-        "command": manifest.get("command"),
+        "command": _shared(str(manifest.get("command") or "")),
         "created": manifest.get("created"),
         "git commit": manifest.get("git_commit"),
     }
@@ -195,6 +196,11 @@ def _time(manifest: Mapping[str, Any]) -> Facts:
         if isinstance(stage, Mapping) and stage.get("seconds") is not None
     ]
     return Facts(title="How it was made", rows=(*_rows(made), *seconds))
+
+
+def _shared(command: str) -> str:
+    """Return a command without the folders of the machine it ran on: a page is sent to others."""
+    return re.sub(r"(?<![^\s=])(?:/|~/|[A-Za-z]:\\)\S*[/\\]", "…/", command)
 
 
 def _rows(entries: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:

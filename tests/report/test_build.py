@@ -277,6 +277,16 @@ def test_unscored_completions_are_counted_by_reason(finished_run, report):
     assert any(caveat.startswith(f"{unscored} of 2,") for caveat in report.caveats)
 
 
+def test_a_page_does_not_tell_where_its_maker_keeps_things(finished_run, tmp_path):
+    run = copy(finished_run, tmp_path / "copy")
+    run.update_manifest(
+        command="interp-steer run refusal --layers 2-26/4 --out /srv/me/runs/mine --model=/data/secret/m"
+    )
+    facts = {facts.title: dict(facts.rows) for facts in build_report(run).provenance}
+    expected = "interp-steer run refusal --layers 2-26/4 --out …/mine --model=…/m"
+    assert facts["How it was made"]["Command"] == expected
+
+
 def test_provenance_names_model_pairs_and_time(finished_run, report):
     facts = {facts.title: dict(facts.rows) for facts in report.provenance}
     assert facts["Model"]["Weights"] == finished_run.model_card().fingerprint
