@@ -18,14 +18,14 @@ class Measured:
     """What was learned last, to be told from what a person has changed since.
 
     Attributes:
-        pairs: Number of pairs it was learned from.
+        pairs: Digest of the pairs it was learned from.
         scorer: Digest of the scorer.
         gate: Digest of the gate, if it was made of a pair; else empty.
         before: Notes of the behavior before.
         notes: And after.
     """
 
-    pairs: int
+    pairs: str
     scorer: str
     gate: str
     before: str
@@ -41,12 +41,13 @@ def measure(collection: Collection) -> None:
         RunError: If the folder cannot be written, or the record of the last time is damaged.
     """
     path, behavior, pairs = collection.folder / MEASURED, collection.behavior, collection.pairs
+    learned_from = digest([to_json(pair) for pair in pairs])
     if not pairs:
         return
     if path.exists():
         remedy = "delete the file: the scorer then stays as it is"
         known = record_of(Measured, parsed(path.read_bytes(), str(path), remedy), str(path), remedy)
-        if known.pairs == len(pairs) or known.scorer != _digest(behavior.scorer):
+        if known.pairs == learned_from or known.scorer != _digest(behavior.scorer):
             return
         plain = _without(behavior, known)
     elif "offline scorer" in behavior.notes.lower():
@@ -56,7 +57,7 @@ def measure(collection: Collection) -> None:
     found = measured_by_pairs(plain, pairs)
     write_text(collection.folder / "behavior.toml", behavior_toml(found))
     record = Measured(
-        pairs=len(pairs),
+        pairs=learned_from,
         scorer=_digest(found.scorer),
         gate="" if found.gate == plain.gate else _digest(found.gate),
         before=plain.notes,
