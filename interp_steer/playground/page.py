@@ -48,10 +48,10 @@ class Page:
         self._followed: tuple[str, int | None] = ("", None)
         self._ready = False
         card = batch.model.card
-        with ui.element("header").classes("top"):
+        with ui.element("div").classes("top"):  # the page's own main landmark is around all of this
             ui.label("interp-steer playground").classes("kicker").props("role=heading aria-level=1")
             ui.label(f"{card.name} · {card.n_layers} layers · {batch.slots} answers at a time").classes("hint")
-        with ui.element("main").classes("desk"):
+        with ui.element("div").classes("desk"):
             with ui.element("form").classes("controls").props('aria-label="Settings"').on("submit.prevent", self._go):
                 self._draw_controls()
             with ui.element("section").classes("results").props('aria-label="Answers"'):

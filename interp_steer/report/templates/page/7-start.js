@@ -15,11 +15,11 @@ unpacked().then((data) => {
   downloads(data.tables);
   if (data.projections) tokens(data.projections);
   root.dataset.ready = "yes";
-  // What is far below is drawn while nothing else is to do.
+  // What is far below is drawn while nothing else is to do, and not before a reader could have pressed something.
   const idle = window.requestIdleCallback || ((work) => setTimeout(work, 200));
   const next = () => {
     const [first] = waiting.keys();
     if (first) { due(first); idle(next); }
   };
-  idle(next);
+  setTimeout(() => idle(next), 2000);
 });
