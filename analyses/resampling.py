@@ -129,7 +129,8 @@ def leave_one_out(gram: Gram) -> tuple[Measure, Measure]:
     if defined.sum() < 2:
         return Measure(accuracy), undefined("the other pairs cancel out")
     margins = margins[defined]
-    if (spread := float(margins.std(ddof=1))) <= 1e-9 * np.abs(margins).max():
+    spread = float(margins.std(ddof=1))
+    if spread <= max(1e-9 * np.abs(margins).max(), float(np.sqrt(gram.floor))):  # equal, but for rounding of the inputs
         return Measure(accuracy), undefined("every pair has the same margin")
     return Measure(accuracy), Measure(float(margins.mean()) / spread)
 

@@ -9,16 +9,15 @@ What it does not show: that the write-up was right or wrong about its own model.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Float
-from scipy.stats import t
 
 from analyses.adjacent_similarity import adjacent_cosines
 from analyses.gram import Gram, consistency, gram_at, normalization_sensitivity
 from analyses.resampling import stability
 from analyses.spectrum import centered_shares, components_for
+from analyses.study.claim import Claim, claim_of
 from analyses.study.nulls import nested_bootstrap
 from analyses.study.truths import Kind, Subject, Truth, subjects, truth_of
 from interp_steer.activations.artifact import Activations, read_activations
@@ -29,41 +28,8 @@ from interp_steer.run import Run
 from interp_steer.stats import Interval, spearman
 from interp_steer.terms import Control
 
-LEAST = 3
 EARLY = (7 / 32, 13 / 32)
 ENTITY = "mentions"  # the scorer of behaviors that are about one thing
-
-
-@dataclass(frozen=True, kw_only=True)
-class Claim:
-    """One claim with its evidence.
-
-    Attributes:
-        text: What was claimed.
-        measure: The number that stands for it.
-        above: Whether the claim says that the number is above ``threshold``, or else below.
-        threshold: Where it would stop to hold.
-        evidence: Mean over behaviors with its interval; None with fewer than two.
-        n: Behaviors that have the number.
-    """
-
-    text: str
-    measure: str
-    above: bool
-    threshold: float
-    evidence: Interval | None
-    n: int
-
-    @property
-    def verdict(self) -> str:
-        """``holds``, ``does not hold`` or ``cannot tell``."""
-        if self.evidence is None or self.n < LEAST:
-            return "cannot tell"
-        if self.evidence.low > self.threshold:
-            return "holds" if self.above else "does not hold"
-        if self.evidence.high < self.threshold:
-            return "does not hold" if self.above else "holds"
-        return "cannot tell"
 
 
 def claims(runs: Sequence[Run]) -> AnalysisResult:
@@ -113,22 +79,6 @@ def _three(interval: Interval | None) -> tuple[Number, Number, Number]:
     return (None, None, None) if interval is None else (interval.mean, interval.low, interval.high)
 
 
-def over_behaviors(values: Sequence[float], *, level: float = 0.95) -> Interval | None:
-    """Return the mean of one number per behavior with Student's interval; None with fewer than two."""
-    n = len(values)
-    if n < 2:
-        return None
-    mean, half = float(np.mean(values)), float(t.ppf(0.5 + level / 2, n - 1) * np.std(values, ddof=1) / np.sqrt(n))
-    return Interval(mean=mean, low=mean - half, high=mean + half, n=n)
-
-
-def _claim(text: str, measure: str, values: Sequence[float | None], *, above: bool, threshold: float) -> Claim:
-    defined = [value for value in values if value is not None]
-    return Claim(
-        text=text, measure=measure, above=above, threshold=threshold, evidence=over_behaviors(defined), n=len(defined)
-    )
-
-
 def _geometry(runs: Sequence[Run]) -> list[Claim]:
     """The claims about the pairs' activations alone."""
     every = [read_activations(run.activations_path) for run in runs]
@@ -154,24 +104,24 @@ def _geometry(runs: Sequence[Run]) -> list[Claim]:
     ]  # fmt: skip
     components = medians(k80)
     return [
-        _claim("magnitude picks the last layer", "share of behaviors whose raw norm is largest at the last layer", last,
+        claim_of("magnitude picks the last layer", "share of behaviors whose raw norm is largest there", last,
                above=True, threshold=0.5),
-        _claim("... and so does the ratio to the stream", "share whose magnitude ratio is largest there", ratio_last,
+        claim_of("... and so does the ratio to the stream", "share whose magnitude ratio is largest there", ratio_last,
                above=True, threshold=0.5),
-        _claim("at least 5 components to 80 % of the variance", "median over layers, centered", components,
+        claim_of("at least 5 components to 80 % of the variance", "median over layers, centered", components,
                above=True, threshold=4.5),
-        _claim("at most 6 components to 80 % of the variance", "median over layers, centered", components,
+        claim_of("at most 6 components to 80 % of the variance", "median over layers, centered", components,
                above=False, threshold=6.5),
-        _claim("probe accuracy saturates", "share of layers with grouped accuracy of 0.95 or more", saturated,
+        claim_of("probe accuracy saturates", "share of layers with grouped accuracy of 0.95 or more", saturated,
                above=True, threshold=0.8),
-        _claim("normalization sensitivity is near 1", "median over layers",
+        claim_of("normalization sensitivity is near 1", "median over layers",
                medians(lambda g: normalization_sensitivity(g).value),
                above=True, threshold=0.95),
-        _claim("stability is high", "median over layers", medians(lambda g: stability(g).mean.value),
+        claim_of("stability is high", "median over layers", medians(lambda g: stability(g).mean.value),
                above=True, threshold=0.8),
-        _claim("consistency is low", "median over layers", medians(lambda g: consistency(g).value),
+        claim_of("consistency is low", "median over layers", medians(lambda g: consistency(g).value),
                above=False, threshold=0.5),
-        _claim("adjacent similarity rises with depth", "rank correlation of the cosine with depth",
+        claim_of("adjacent similarity rises with depth", "rank correlation of the cosine with depth",
                [_rise(one) for one in every], above=True, threshold=0.0),
     ]  # fmt: skip
 
@@ -208,14 +158,14 @@ def _steering(found: Sequence[Subject]) -> list[Claim]:
     for method, name in methods:
         gaps = [_likelihood_gap(subject, method) for subject in found if truth_of(subject, "likelihood").steerable]
         text = f"{name} steers worse than the mean"
-        made.append(_claim(f"{text} (likelihood)", "mean minus PCA at the best cell, nats per token", gaps,
+        made.append(claim_of(f"{text} (likelihood)", "mean minus PCA at the best cell, nats per token", gaps,
                            above=True, threshold=0.0))  # fmt: skip
         written = [
             _generation_gap(outcomes[subject.name], method)
             for subject in found
             if truth_of(subject, "generation").steerable
         ]
-        made.append(_claim(f"{text} (generation)", "mean minus PCA at the best cell, combined score", written,
+        made.append(claim_of(f"{text} (generation)", "mean minus PCA at the best cell, combined score", written,
                            above=True, threshold=0.0))  # fmt: skip
     gains = {name: _gain(each) for name, each in outcomes.items()}
     styles = [gain for subject in found if not _is_entity(subject) if (gain := gains[subject.name]) is not None]
@@ -225,7 +175,7 @@ def _steering(found: Sequence[Subject]) -> list[Claim]:
         if _is_entity(subject)
     ]
     made.append(
-        _claim("obsession with an entity is harder than style",
+        claim_of("obsession with an entity is harder than style",
                "mean gain of the other behaviors minus its own (generation)",
                entities, above=True, threshold=0.0)
     )  # fmt: skip

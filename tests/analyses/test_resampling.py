@@ -124,6 +124,9 @@ def test_leave_one_out_edge_cases():
     accuracy, margin = leave_one_out(of(np.tile([3.0, 4.0], (4, 1))))
     assert accuracy.value == 1.0
     assert margin.reason == "every pair has the same margin"
+    row = np.random.default_rng(0).standard_normal(64).astype(np.float32)
+    alike = np.tile(row, (6, 1)) * (1 + 1e-7 * np.arange(6, dtype=np.float32))[:, None]  # equal, but for rounding
+    assert leave_one_out(of(alike.astype(np.float64)))[1].value is None
     assert leave_one_out(of(np.zeros((4, 2))))[0].value == 0.5  # nothing to tell apart: ties
 
 

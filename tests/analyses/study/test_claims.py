@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from analyses.study.claims import Claim, over_behaviors
+from analyses.study.claim import Claim, over_behaviors
 from analyses.study.off_target import changes_of
 from interp_steer.stats import Interval
 

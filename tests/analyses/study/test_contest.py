@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from analyses.study.heuristics import contest, heuristics_of
+from analyses.study.contest import contest
+from analyses.study.heuristics import heuristics_of
 from analyses.study.selectors import OTHERS, RANDOM, SWEEP, rankings
 from analyses.study.truths import over_random, truth_of
 
