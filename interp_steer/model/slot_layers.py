@@ -21,13 +21,13 @@ class Rows(Protocol):
         """Columns that attention looks at."""
         ...
 
-    def places(self, device: torch.device) -> Tensor:
-        """Return where each row writes next, counting the positions of all slots in turn."""
+    def places(self, heads: int, device: torch.device) -> Tensor:
+        """Return where each head of each row writes next, counting the positions of all heads of all slots in turn."""
         ...
 
 
 class AttentionSlots(CacheLayerMixin):  # type: ignore[no-untyped-call]
-    """Keys and values of one block, ``[slot, position, head, dim]``: what a row writes in a step lies together."""
+    """Keys and values of one block, ``[slot, head, position, dim]``: what a head reads in a step lies together."""
 
     is_sliding = False
     keys: Tensor
@@ -37,7 +37,7 @@ class AttentionSlots(CacheLayerMixin):  # type: ignore[no-untyped-call]
         super().__init__()  # type: ignore[no-untyped-call]
         self._slots = slots
         self.keys, self.values = (
-            one.new_zeros(n, capacity, one.shape[1], one.shape[3]) for one in (example.keys, example.values)
+            one.new_zeros(n, one.shape[1], capacity, one.shape[3]) for one in (example.keys, example.values)
         )
         self.is_initialized = True
 
@@ -47,10 +47,10 @@ class AttentionSlots(CacheLayerMixin):  # type: ignore[no-untyped-call]
     def update(self, key_states: Tensor, value_states: Tensor, *_: Any, **__: Any) -> tuple[Tensor, Tensor]:
         """Write one position per row, and return what the rows see."""
         n, width = self._slots.n, self._slots.width
-        places = self._slots.places(key_states.device)
+        places = self._slots.places(self.keys.shape[1], key_states.device)
         for ours, new in ((self.keys, key_states), (self.values, value_states)):
-            ours.flatten(0, 1).index_copy_(0, places, new.squeeze(2))
-        return self.keys[:n, :width].transpose(1, 2), self.values[:n, :width].transpose(1, 2)
+            ours.flatten(0, 2).index_copy_(0, places, new.flatten(0, 2))
+        return self.keys[:n, :, :width], self.values[:n, :, :width]
 
     def get_mask_sizes(self, query_length: int) -> tuple[int, int]:  # noqa: ARG002
         """Return how many columns the mask has, and the first of them."""
@@ -62,14 +62,14 @@ class AttentionSlots(CacheLayerMixin):  # type: ignore[no-untyped-call]
 
     def get_max_length(self) -> int:
         """Return the number of positions a slot holds."""
-        return int(self.keys.shape[1])
+        return int(self.keys.shape[2])
 
     def admit(self, slots: Tensor, layer: Any, rows: Tensor, pads: Tensor) -> None:
         """Write what rows of another cache hold into slots."""
         width = layer.keys.shape[2]
         columns = (torch.arange(width, device=rows.device) + pads.unsqueeze(1)).clamp(max=width - 1)
         for ours, theirs in ((self.keys, layer.keys), (self.values, layer.values)):
-            ours[slots, :width] = theirs[rows.unsqueeze(1), :, columns]
+            ours[slots, :, :width] = theirs[rows.unsqueeze(1), :, columns].transpose(1, 2)
 
     def clear(self, slots: Tensor) -> None:
         """Forget what slots held."""

@@ -41,7 +41,8 @@ class Slots(Cache):
         self._used = 0
         self._capacity = -(-capacity // COLUMNS) * COLUMNS
         self._width = COLUMNS
-        self._on_device: dict[torch.device, tuple[Tensor, Tensor]] = {}
+        self._on_device: dict[torch.device, Tensor] = {}
+        self._places: dict[tuple[int, torch.device], Tensor] = {}
         self._blocks = [self._block(one, n, capacity) for one in example.layers]
         super().__init__(layers=list(self._blocks))
 
@@ -73,13 +74,17 @@ class Slots(Cache):
         """Number of tokens each row has read."""
         return tuple(self._lengths)
 
-    def places(self, device: torch.device) -> Int[Tensor, " row"]:
-        """Return where each row writes its next token, counting the positions of all slots in turn."""
-        return self._tensors(device)[1]
+    def places(self, heads: int, device: torch.device) -> Int[Tensor, " row_and_head"]:
+        """Return where each head of each row writes next, counting the positions of all heads of all slots in turn."""
+        if (heads, device) not in self._places:
+            first = torch.arange(self.n * heads, device=device) * self._capacity
+            lengths = self._lengths_on(device).repeat_interleave(heads)
+            self._places[heads, device] = first + lengths
+        return self._places[heads, device]
 
     def mask(self, device: torch.device) -> Int[Tensor, "row column"]:
         """Return the attention mask of the next pass, its own token included."""
-        return (torch.arange(self.width, device=device) <= self._tensors(device)[0].unsqueeze(1)).long()
+        return (torch.arange(self.width, device=device) <= self._lengths_on(device).unsqueeze(1)).long()
 
     def admit(self, prefixes: Sequence[Prefix]) -> None:
         """Append rows that have read a prefix each."""
@@ -137,13 +142,14 @@ class Slots(Cache):
         self._lengths = [length + 1 for length in self._lengths]
         if max(self._lengths) > self._capacity:
             raise AssertionError("a row has outgrown its slot")
-        for lengths, places in self._on_device.values():
-            lengths += 1
-            places += 1
+        # New tensors: those made within a pass are inference tensors, which nothing outside of it may change in place.
+        self._on_device = {key: lengths + 1 for key, lengths in self._on_device.items()}
+        self._places = {key: places + 1 for key, places in self._places.items()}
         self._measure()
 
     def _changed(self) -> None:
         self._on_device.clear()
+        self._places.clear()
         self._measure()
         for layer in self._blocks:
             layer.resize(self.n)
@@ -151,11 +157,9 @@ class Slots(Cache):
     def _measure(self) -> None:
         self._width = min(self._capacity, -(-(max(self._lengths, default=0) + 1) // COLUMNS) * COLUMNS)
 
-    def _tensors(self, device: torch.device) -> tuple[Tensor, Tensor]:
+    def _lengths_on(self, device: torch.device) -> Tensor:
         if device not in self._on_device:
-            lengths = torch.tensor(self._lengths, device=device)
-            places = torch.arange(self.n, device=device) * self._capacity + lengths
-            self._on_device[device] = (lengths, places)
+            self._on_device[device] = torch.tensor(self._lengths, device=device)
         return self._on_device[device]
 
 
