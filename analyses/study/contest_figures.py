@@ -5,9 +5,9 @@ from collections.abc import Mapping
 import numpy as np
 
 from analyses.study.contest import Contest
-from analyses.study.contest_tables import average
 from analyses.study.selectors import RANDOM
 from interp_steer.findings import Figure, Series
+from interp_steer.outcomes import mean
 from interp_steer.stats import Interval
 
 
@@ -35,7 +35,7 @@ def regret_figure(one: Contest, regrets: Mapping[str, Interval | None]) -> Figur
 
 def regret_map(one: Contest) -> Figure:
     """Draw the regret of every selector on every behavior."""
-    names = sorted(one.names, key=lambda name: average(one.regrets(name)) or 0.0)
+    names = sorted(one.names, key=lambda name: mean(one.regrets(name)) or 0.0)
     return Figure(
         kind="heatmap",
         title=f"Regret of each first pick, behavior by behavior, by {one.kind}",

@@ -9,7 +9,8 @@ from analyses.study import ranking
 from analyses.study.contest import Contest, Metric
 from analyses.study.nulls import good_layers, holm, noise_ceiling, sign_flip_p
 from analyses.study.selectors import BASELINES
-from interp_steer.findings import Number, Table
+from interp_steer.findings import Table
+from interp_steer.outcomes import mean
 from interp_steer.stats import Interval, spearman
 
 
@@ -53,7 +54,7 @@ def selector_table(one: Contest, regrets: Mapping[str, Interval | None]) -> Tabl
                     else (interval.mean, interval.low, interval.high, interval.n)
                 ),
                 corrected.get(name),
-                *(average(one.each(name, metric)) for metric in metrics.values()),
+                *(mean(one.each(name, metric)) for metric in metrics.values()),
                 sum(p is not None and p <= 0.05 for p in shifts[name]),
             )
         )
@@ -130,12 +131,6 @@ def aside_table(contests: Sequence[Contest]) -> Table:
         rows=tuple((one.kind, len(one.aside), ", ".join(one.aside) or "none") for one in contests),
         notes=("on the test split, the cell that dev chose must beat the unsteered model and random directions",),
     )
-
-
-def average(values: Sequence[float | None]) -> Number:
-    """Average what is defined; None if nothing is."""
-    defined = [value for value in values if value is not None]
-    return float(np.mean(defined)) if defined else None
 
 
 def _mean(interval: Interval | None) -> float:

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from interp_steer.run import Run
-    from interp_steer.sweeps.calibrate import Calibration
+    from interp_steer.sweeps.calibrate import Calibration, CalibrationSpec
 
 
 def calibrate_command(
