@@ -11,6 +11,9 @@ from html.parser import HTMLParser
 import pytest
 from plotly.offline import get_plotlyjs
 
+from interp_steer.files import write_json
+from interp_steer.findings import AnalysisResult
+from interp_steer.records import to_json
 from interp_steer.report.drawings import whiskers
 from interp_steer.report.packing import packed
 from interp_steer.report.render import page_environment, render, script_json, write_report
@@ -216,3 +219,11 @@ def test_shared_scripts_lie_beside_the_page_once(finished_run, bare_run, tmp_pat
 def test_a_report_needs_no_torch():
     code = "import sys, interp_steer.report.render, interp_steer.report.index; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_an_analysis_that_has_nothing_to_show_is_one_line(bare_run):
+    absent = AnalysisResult(name="absent", title="Small pushes", question="q?", finding="Absent: no push was <measured>.")
+    write_json(bare_run.analysis_path("absent"), to_json(absent))
+    page = write_report(bare_run).read_text(encoding="utf-8")
+    assert "<b>Small pushes</b>: Absent: no push was &lt;measured&gt;." in page
+    assert 'id="analysis-absent"' not in page
