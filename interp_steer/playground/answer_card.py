@@ -50,7 +50,7 @@ class AnswerCard:
         self.over = False
         with ui.element("article").classes("answer" if variant.pushes else "answer plain"):
             with ui.element("header"):
-                ui.label(variant.title).classes("title").props("role=heading aria-level=3")
+                ui.label(variant.title).classes("title").props("role=heading aria-level=2")
                 self._status = ui.label("waiting for a slot").classes("status").props("role=status")
             self._tokens = Tokens(bound)
             self._measure = ui.label("").classes("measure")

@@ -39,6 +39,7 @@ def make_playground(batch: LiveBatch, shelf: Shelf, *, max_tokens: int = 256, pa
 
     def page() -> None:
         ui.add_css(_STYLE)
+        ui.colors(primary="#005a9c")  # in the light; the style has another for the dark
         Page(batch, shelf, max_tokens=max_tokens)
 
     ui.run_with(

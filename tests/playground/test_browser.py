@@ -14,6 +14,9 @@ from interp_steer.steering.decode import decode
 from interp_steer.steering.intervention import Intervention
 from interp_steer.steering.rows import DecodeRow, DecodeSettings
 
+# NiceGUI asks every object there is what it is when it starts, and some of other libraries warn.
+pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")
+
 HOSTILE = "</script><img src=x onerror=document.title='owned'><b>bold</b> {{ 7 * 7 }} \x1b[31m"
 LONGEST = 20_000  # tokens: longer than a test waits
 
