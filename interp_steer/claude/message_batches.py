@@ -106,6 +106,7 @@ class Batches:
                     )
                     break
                 under_way[batch] = {name: stub(question) for name, question in chunk.items()}
+                chunk.clear()  # its texts, before those of the next one are made
             if not under_way:
                 break
             yield from self._next_to_end(under_way)

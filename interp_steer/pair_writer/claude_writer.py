@@ -111,6 +111,7 @@ class _Writer:
     def __init__(self, collection: Collection, asker: Asker, model: str, judge_model: str) -> None:
         self._collection, self._asker, self._model = collection, asker, model
         self._instrument = instrument_of(collection.behavior, judge_model)
+        self._gate_passed = False
 
     def settled(self, request: Request) -> bool:
         """Whether there is a pair for this very request."""
@@ -203,8 +204,10 @@ class _Writer:
         """Yield each pair as soon as the judge, which has ordered the obvious cases, has scored both sides."""
         if not pairs:
             return
-        gate = self._collection.folder / f".gate-{self._instrument.digest}.jsonl"
-        pass_gate(gate, self._collection.behavior, self._instrument, self._gate_replies)
+        if not self._gate_passed:
+            gate = self._collection.folder / f".gate-{self._instrument.digest}.jsonl"
+            pass_gate(gate, self._collection.behavior, self._instrument, self._gate_replies)
+            self._gate_passed = True
         questions: dict[str, tuple[Pair, str]] = {}
         wanted: list[Question] = []
         for pair in pairs:

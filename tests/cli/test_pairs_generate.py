@@ -128,7 +128,7 @@ def test_a_dry_run_of_the_model_loads_none(generate, tmp_path):
 @pytest.mark.parametrize(("arguments", "said"), [
     (("polite",), "no behavior 'polite' in pairs; to make a new one, say what it is with --description"),
     (("refusal", *DESCRIPTION), "'refusal' is a built-in behavior; leave --description out"),
-    (("po/lite", *DESCRIPTION), "'po/lite' is no name for a new behavior"),
+    (("po/lite", *DESCRIPTION), "'po/lite' is no name for a behavior"),
     (("polite", "--trait", "none.json", "--writer", "self"), "none.json"),
     (("polite", *DESCRIPTION, "--writer", "self", "--model", "./none"), "cannot load './none'"),
 ])  # fmt: skip
