@@ -222,8 +222,8 @@ def test_a_report_needs_no_torch():
 
 
 def test_an_analysis_that_has_nothing_to_show_is_one_line(bare_run):
-    absent = AnalysisResult(name="absent", title="Small pushes", question="?", finding="Absent: no push was <measured>.")
+    absent = AnalysisResult(name="absent", title="Small pushes", question="?", finding="Absent: nothing <measured>.")
     write_json(bare_run.analysis_path("absent"), to_json(absent))
     page = write_report(bare_run).read_text(encoding="utf-8")
-    assert "<b>Small pushes</b>: Absent: no push was &lt;measured&gt;." in page
+    assert "<b>Small pushes</b>: Absent: nothing &lt;measured&gt;." in page
     assert 'id="analysis-absent"' not in page
