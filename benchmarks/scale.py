@@ -126,7 +126,7 @@ def _pair(model: Any, plain: Any, n_rows: int, new_tokens: int, rounds: int) -> 
     return {
         "seconds": statistics.median(one.seconds for one in a),
         "unsteered_seconds": statistics.median(one.seconds for one in b),
-        "ratio": statistics.median(y.seconds / x.seconds for x, y in zip(a, b, strict=True)),
+        "ratio": statistics.median(x.seconds / y.seconds for x, y in zip(a, b, strict=True)),
     }
 
 

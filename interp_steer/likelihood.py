@@ -8,6 +8,7 @@ from torch import Tensor
 
 from interp_steer.batches import pad
 from interp_steer.model.protocol import Model
+from interp_steer.steering.decode import out_of_memory
 from interp_steer.steering.prefixes import tiled_prefix
 
 LOGITS_PER_BATCH = 2**26
@@ -20,7 +21,8 @@ def mean_nll(
 ) -> list[float | None]:
     """Mean negative log-likelihood per token of each completion given its prompt, without steering.
 
-    The end-of-turn token is not counted: whether a text stops is not how fluent it is.
+    The end-of-turn token is not counted: whether a text stops is not how fluent it is. Where memory runs out,
+    fewer texts are read at a time.
 
     Args:
         model: The model to read with.
@@ -35,11 +37,18 @@ def mean_nll(
     order = sorted(
         (i for i, ids in enumerate(texts) if ids), key=lambda i: (len(prompts[i]), prompts[i], len(texts[i]))
     )
+    most = ROWS_PER_BATCH
     while order:
         width = max(len(prompts[i]) + len(texts[i]) for i in order)
-        size = max(1, min(ROWS_PER_BATCH, TOKENS_PER_BATCH // width))
-        rows, order = order[:size], order[size:]
-        values = _batch_nll(model, [prompts[i] for i in rows], [texts[i] for i in rows])
+        rows = order[: max(1, min(most, TOKENS_PER_BATCH // width))]
+        try:
+            values = _batch_nll(model, [prompts[i] for i in rows], [texts[i] for i in rows])
+        except (RuntimeError, MemoryError) as error:
+            if len(rows) == 1 or not out_of_memory(error):
+                raise
+            most = len(rows) // 2
+            continue
+        order = order[len(rows) :]
         for row, value in zip(rows, values.tolist(), strict=True):
             found[row] = value
     return found

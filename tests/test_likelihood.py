@@ -70,3 +70,22 @@ def test_one_token_by_hand(tiny_llama, plain_tiny_llama):
         logits = plain_tiny_llama(torch.tensor([prompt])).logits[0, -1].double()
     values = mean_nll(tiny_llama, [prompt] * 3, [(50,), (60,), (70,)])
     assert values == pytest.approx((-torch.log_softmax(logits, dim=0)[[50, 60, 70]]).tolist(), rel=1e-4)
+
+
+def test_out_of_memory_halves_the_texts_and_loses_none(tiny_llama, monkeypatch):
+    prompts, completions = tokens(tiny_llama)
+    expected = mean_nll(tiny_llama, prompts, completions)
+    read, sizes = likelihood._batch_nll, []
+
+    def short_of_memory(model, rows, texts):
+        sizes.append(len(rows))
+        if len(rows) > 2:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+        return read(model, rows, texts)
+
+    monkeypatch.setattr(likelihood, "_batch_nll", short_of_memory)
+    assert mean_nll(tiny_llama, prompts, completions) == pytest.approx(expected, rel=1e-5)
+    assert sizes == [5, 2, 2, 1]
+    monkeypatch.setattr(likelihood, "_batch_nll", lambda *_: (_ for _ in ()).throw(MemoryError))
+    with pytest.raises(MemoryError):
+        mean_nll(tiny_llama, prompts, completions)

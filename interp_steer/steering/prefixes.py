@@ -72,27 +72,30 @@ def _read(
         cache = model.forward(input_ids, mask, logits="none", keep_cache=True).cache
     pads = tuple((mask == 0).sum(dim=1).tolist())
     unsteered = Reading(cache=cache, pads=pads)
-    by_layer: dict[int, list[tuple[int, int]]] = {}
+    by_layer: dict[int, dict[tuple[int, tuple[int, ...]], list[int]]] = {}  # places that share prompt and push
     for which, place in members:
-        layer = steering.first_layer(rows[place].interventions) if scope == "all" else None
+        pushes = rows[place].interventions
+        layer = steering.first_layer(pushes) if scope == "all" else None
         if layer is None or layer + 1 == model.card.n_layers:  # the last block's output is in no cache
             yield place, Prefix(length=len(prompts[which]), sources=((unsteered, which),))
         else:
-            by_layer.setdefault(layer, []).append((which, place))
+            by_layer.setdefault(layer, {}).setdefault((which, tuple(map(id, pushes))), []).append(place)
     for layer in sorted(by_layer):
         size = max(1, min(ROWS_PER_READING, tokens // input_ids.shape[1]))
-        for at in range(0, len(by_layer[layer]), size):
-            batch = by_layer[layer][at : at + size]
+        alike = [(which, places) for (which, _), places in by_layer[layer].items()]
+        for at in range(0, len(alike), size):
+            batch = alike[at : at + size]
             index = torch.tensor([which for which, _ in batch], device=model.device)
-            steering.assign([rows[place].interventions for _, place in batch], prompt_positions(mask[index], "all"))
+            pushed = [rows[places[0]].interventions for _, places in batch]
+            steering.assign(pushed, prompt_positions(mask[index], "all"))
             resid = captured[layer].index_select(0, index.to(captured[layer].device))
             after = steering.apply(layer, resid)
             start = (layer + 1, resid if after is None else after)
             above = model.forward(input_ids[index], mask[index], logits="none", keep_cache=True, start=start).cache
             reading = Reading(cache=above, pads=tuple(pads[which] for which, _ in batch), first_layer=layer + 1)
-            for row, (which, place) in enumerate(batch):
-                sources = ((unsteered, which), (reading, row))
-                yield place, Prefix(length=len(prompts[which]), sources=sources)
+            for row, (which, places) in enumerate(batch):
+                prefix = Prefix(length=len(prompts[which]), sources=((unsteered, which), (reading, row)))
+                yield from ((place, prefix) for place in places)
 
 
 def tiled_prefix(model: Model, prompts: Sequence[tuple[int, ...]]) -> tuple[object, Int[Tensor, "row pos"]]:

@@ -13,7 +13,8 @@ class Sampler:
     """Chooses tokens; a row's random numbers depend on its seed and step alone.
 
     Sampling inverts the cumulative distribution: one uniform number per row and step, however large the vocabulary.
-    The numbers of all rows are made at once: the n-th of a row is the n-th of the SplitMix64 sequence of its seed.
+    The numbers of all rows are made at once: the n-th of a row is the n-th of a SplitMix64 sequence, which begins at its
+    seed, scattered.
 
     Source:
         Steele, Lea, Flood, "Fast splittable pseudorandom number generators", OOPSLA 2014, doi:10.1145/2660193.2660195.
@@ -44,11 +45,13 @@ class Sampler:
         scaled = logits.float() / self._temperature
         if self._nucleus is not None:
             scaled = self._nucleus(None, scaled)
+        if scaled.device.type == "mps":  # which has no float64
+            scaled = scaled.cpu()
         mass = scaled.softmax(dim=-1).cumsum(dim=-1, dtype=torch.float64)
         total = mass[:, -1:]
         uniform = torch.from_numpy(self._uniform(rows)).to(mass).unsqueeze(1)
         tokens = torch.searchsorted(mass, uniform * total, right=True)  # never a token without mass
-        return tokens.masked_fill(total.isnan(), -1).squeeze(1)
+        return tokens.masked_fill(total.isnan(), -1).squeeze(1).to(logits.device)
 
     def _uniform(self, rows: Sequence[int]) -> Float[np.ndarray, " row"]:
         """Draw one number in [0, 1) for each of some rows, none of them twice."""

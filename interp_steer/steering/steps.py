@@ -39,7 +39,7 @@ def by_slot(interventions: Interventions) -> dict[Slot, Wanted]:
     for one in interventions:
         if not one.acts:
             continue
-        push = one.alpha * np.asarray(one.direction, dtype=np.float32)
+        push = np.float32(one.alpha) * np.asarray(one.direction, dtype=np.float32)
         if one.operation == "add" and one.gate is None:
             slot = Slot(one.layer, 0, "add", None)
             found[slot] = Wanted(found[slot].vector + push if slot in found else push, 1.0, None)

@@ -63,5 +63,9 @@ def test_samples_of_one_cell_share_their_reading(tiny_llama, push):
     samples = [DecodeRow(prompt_ids=ids, interventions=cell, seed=seed) for seed in range(4)]
     settings = DecodeSettings(scope="all", max_new_tokens=5, temperature=1.0)
     together = decode(tiny_llama, samples, settings)
+    read = {  # blocks 2 and 3, above the push, read the prompt once for all samples
+        n: tokens_read(tiny_llama, lambda n=n: decode(tiny_llama, samples[:n], settings)) for n in (1, 4)
+    }
+    assert read[1] == read[4]
     assert together == [decode(tiny_llama, [row], settings)[0] for row in samples]
     assert len(set(together)) > 1
