@@ -157,7 +157,8 @@ def _step(model: Any, plain: Any, grid: Any, size: int, steps: int, peak: float,
     ids, mask = pad(prompts[:1], "left")
     out = model.forward(ids.to(model.device), mask.to(model.device), logits="none", keep_cache=True)
     length = statistics.mean(len(one) for one in prompts) + steps / 2
-    cache = size * bytes_per_slot(out.cache, round(length))
+    # Keys and values are read; recurrent states, all that a cache without columns holds, are written back as well.
+    cache = size * (bytes_per_slot(out.cache, round(length)) + bytes_per_slot(out.cache, 0))
     moved, computed = (weights + cache) / bandwidth, 2 * (blocks + unembedding) * size / peak
     bound = max(moved, computed)
     return {

@@ -38,7 +38,7 @@ def main(
 
     Sides: this library; a hand-written hook, one row at a time, and batched over the prompts of a cell; unsteered
     `generate` of the plain model at batch 8, 32 and 128; steering-vectors and repeng, each in its own environment.
-    Also: one decode step of ours against one of the bare model, and the floor that arithmetic sets.
+    Also: the floor that arithmetic sets.
 
     Try:
 
@@ -175,17 +175,12 @@ def _compare(
         name: {"versions": one.versions, **steers(one, said[name], said["unsteered 8"], n_prompts)}
         for name, one in running.items()
     }
-    steps = _steps(model, plain, grid, (1, 4) if quick else (1, 4, 32, 128), 4 if quick else 12, rounds)
     floor, peak = grid.flop_floor(*n_parameters(plain)), measuring.matmul_peak()
     seconds = statistics.median(one.seconds for one in found[OURS])
     bound = sum(floor.values()) / peak
     measuring.table(
         "A sweep", ("side", "tokens/s", "times ours", "equal tokens"),
         [(name, rate, ratios.get(name, 1.0), same.get(name, {}).get("equal_tokens")) for name, rate in rates.items()],
-    )  # fmt: skip
-    measuring.table(
-        "One decode step", ("batch", "ours, ms", "bare, ms", "ratio"),
-        [(n, one["ours_ms"], one["bare_ms"], one["ratio"]) for n, one in steps.items()],
     )  # fmt: skip
     say(f"floor {bound:.1f} s at {peak / 1e9:.0f} GFLOP/s; ours took {seconds:.1f} s, {seconds / bound:.2f} times that")
     return {
@@ -199,32 +194,9 @@ def _compare(
         "agreement": same,
         "peers": {**shown, **dict.fromkeys(missing)},
         "peers_missing": missing,
-        "step": steps,
         "floor": {"flop": floor, "matmul_gflops": peak / 1e9, "seconds": bound},
         "bfloat16": texts_changed(model, grid, said[OURS], said["bfloat16"]) if half is not None else None,
     }
-
-
-def _steps(model: Any, plain: Any, grid: Any, sizes: tuple[int, ...], steps: int, rounds: int) -> dict[int, Any]:
-    """Time a steered step of ours against a step of the bare model, in turn."""
-    import ours
-    import plain as by_hand
-
-    found = {}
-    for n in sizes:
-        rows = grid.spread(n)
-        pairs = []
-        for _ in range(rounds):
-            mine = ours.step_seconds(model, rows, steps, grid.scope)
-            bare = by_hand.step_seconds(plain, [row.prompt_ids for row in rows], steps, lambda: None)
-            pairs.append((statistics.median(mine), statistics.median(bare)))
-        found[n] = {
-            "ours_ms": 1e3 * statistics.median(a for a, _ in pairs),
-            "bare_ms": 1e3 * statistics.median(b for _, b in pairs),
-            "ratio": statistics.median(a / b for a, b in pairs),
-        }
-        say(f"decode step at batch {n}: {found[n]['ratio']:.2f} times the bare model's")
-    return found
 
 
 if __name__ == "__main__":

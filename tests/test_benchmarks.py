@@ -25,6 +25,7 @@ def run(name, *arguments):
     "name",
     [
         "sweep.py",
+        "step.py",
         "precision.py",
         "extract.py",
         "scale.py",

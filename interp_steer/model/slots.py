@@ -84,6 +84,8 @@ class Slots(Cache):
 
     def mask(self, device: torch.device) -> Int[Tensor, "row column"]:
         """Return the attention mask of the next pass, its own token included."""
+        if max(self._lengths, default=0) >= self._capacity:  # it would be written into the next head, or the next slot
+            raise AssertionError("a row has outgrown its slot")
         return (torch.arange(self.width, device=device) <= self._lengths_on(device).unsqueeze(1)).long()
 
     def admit(self, prefixes: Sequence[Prefix]) -> None:
@@ -140,8 +142,6 @@ class Slots(Cache):
     def advance(self) -> None:
         """Count the token that each row has just read."""
         self._lengths = [length + 1 for length in self._lengths]
-        if max(self._lengths) > self._capacity:
-            raise AssertionError("a row has outgrown its slot")
         # New tensors: those made within a pass are inference tensors, which nothing outside of it may change in place.
         self._on_device = {key: lengths + 1 for key, lengths in self._on_device.items()}
         self._places = {key: places + 1 for key, places in self._places.items()}
