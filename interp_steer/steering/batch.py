@@ -161,9 +161,12 @@ def example_cache(model: Model) -> Any:
     return model.forward(ids, torch.ones_like(ids), logits="none", keep_cache=True).cache
 
 
+LOGIT_BYTES = 40  # logits, scaled, sorted with their places (12), and softmax in float32; running sums in float64
+
+
 def bytes_per_row(model: Model, capacity: int) -> int:
-    """Return the bytes a row of the batch takes: its slot in the cache, and its logits with two copies of them."""
-    return bytes_per_slot(example_cache(model), capacity) + 3 * 4 * model.vocab_size
+    """Return the bytes a row of the batch takes: its slot in the cache, its logits and what sampling makes of them."""
+    return bytes_per_slot(example_cache(model), capacity) + LOGIT_BYTES * model.vocab_size
 
 
 def free_memory(model: Model) -> int:

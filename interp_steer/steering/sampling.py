@@ -13,8 +13,8 @@ class Sampler:
     """Chooses tokens; a row's random numbers depend on its seed and step alone.
 
     Sampling inverts the cumulative distribution: one uniform number per row and step, however large the vocabulary.
-    The numbers of all rows are made at once: the n-th of a row is the n-th of a SplitMix64 sequence, which begins at its
-    seed, scattered.
+    The numbers of all rows are made at once: the n-th of a row is the n-th of a SplitMix64 sequence, which begins at
+    its seed, scattered.
 
     Source:
         Steele, Lea, Flood, "Fast splittable pseudorandom number generators", OOPSLA 2014, doi:10.1145/2660193.2660195.
