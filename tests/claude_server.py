@@ -110,6 +110,7 @@ class ClaudeServer:
         faults: What goes wrong on the way, see `Faults`.
         key: The only key that is taken; None takes any.
         times: When each call was made.
+        timeouts: What the SDK says of how many seconds it waits for each call, in order.
         requests: Parameters of the messages, in the order of arrival.
         tokens: Number of tokens of a text.
         seconds: How long a message takes.
@@ -136,6 +137,7 @@ class ClaudeServer:
         self.keep_requests = True
         self.requests: list[dict[str, Any]] = []
         self.times: list[float] = []
+        self.timeouts: list[str | None] = []
         self.calls: Counter[str] = Counter()
         self.asked: Counter[str] = Counter()
         self.batches: dict[str, Batch] = {}
@@ -329,6 +331,8 @@ class Handler(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         claude = self.server.claude
+        if claude.keep_requests:
+            claude.timeouts.append(self.headers.get("x-stainless-timeout"))
         body = json.loads(self.rfile.read(int(self.headers["content-length"])) or b"{}")
         path = self.path.split("?")[0].strip("/").split("/")[2:]
         place = "/".join(path) or "messages"

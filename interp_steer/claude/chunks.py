@@ -22,8 +22,9 @@ class Chunks:
         waiting: The next question; None when all have been given out.
     """
 
-    def __init__(self, questions: Iterator[Question], model: str, budget: Budget) -> None:
+    def __init__(self, questions: Iterator[Question], purpose: str, model: str, budget: Budget) -> None:
         self._questions = questions
+        self._purpose = purpose
         self._model = model
         self._budget = budget
         self._cut = False
@@ -44,7 +45,7 @@ class Chunks:
             if not self._budget.fits(worst + more):
                 self._cut = True
                 break
-            name = custom_id(self._model, self.waiting)
+            name = custom_id(self._purpose, self._model, self.waiting)
             if name in chunk:
                 raise JudgeError(f"question {self.waiting.key!r} is there twice; give each its own key")
             chunk[name] = self.waiting

@@ -43,7 +43,7 @@ class Claude:
         state: File in which batches under way are kept, so that a later process goes on with them, and the costs.
         purpose: What the questions are for; batches that hold the same ones for another purpose are left alone.
         retries: How often a request that failed for a passing reason (overload, lost connection) is repeated.
-        timeout: Seconds that one attempt may take.
+        timeout: Seconds that one attempt may take; by default 120, or more where the answer may be long.
         patience: Seconds that a batch is waited for; the service ends every batch within 24 hours.
         poll: Seconds between the first two looks at a batch; the pauses grow to a minute.
         advance: Told what is waited for, as ``advance(0, note)``; by default a bar of its own is shown on stderr
@@ -63,7 +63,7 @@ class Claude:
         state: Path | None = None,
         purpose: str = "",
         retries: int = 5,
-        timeout: float = 120.0,
+        timeout: float | None = None,
         patience: float = 25 * 3600.0,
         poll: float = 2.0,
         advance: Advance | None = None,

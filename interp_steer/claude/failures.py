@@ -12,8 +12,11 @@ FOR_ALL = {
 }
 """Statuses that hold for every question, with what to do."""
 
-MAY_HAVE_RUN = (408, 502, 504)
+MAY_HAVE_RUN = frozenset({408, 502, 504, *range(520, 525)})
 """Statuses, of gateways on the way, with which a request may have been served and charged all the same."""
+
+MAY_BE_TAKEN = frozenset({408, *range(500, 600)} - {503, 529})
+"""Statuses with which a batch may have been taken all the same: its server may fail after it wrote the batch down."""
 
 
 class MissingKeyError(JudgeError):
@@ -40,6 +43,10 @@ class RequestError(Exception):
 
 class GoneError(RequestError):
     """The service does not hold a batch, or its results, any more."""
+
+
+class UnknownBatchError(GoneError):
+    """The service knows no such batch: it is too old, or another workspace holds it."""
 
 
 def reason_for(status: int, said: str) -> str:

@@ -49,6 +49,7 @@ class Batches:
         self._budget = budget
         self._state = state
         self._purpose = purpose
+        self._patience = patience
         self._wait = patience.waiting(service)
         ours = [batch for batch in state.batches if batch.purpose == purpose]
         self._earlier = {item: batch for batch in ours for item in batch.items}
@@ -61,10 +62,10 @@ class Batches:
             JudgeError: If it cannot be found out whether the service took a batch.
         """
         for question in questions:
-            name = custom_id(self._service.model, question)
+            name = custom_id(self._purpose, self._service.model, question)
             batch = self._earlier.get(name)
             if batch is not None and not batch.id:
-                adopted = adopt(batch, self._service, self._budget, self._state, self._wait)
+                adopted = adopt(batch, self._service, self._budget, self._state, self._patience)
                 for item in batch.items:
                     if adopted is None:
                         del self._earlier[item]
@@ -88,7 +89,7 @@ class Batches:
             CostLimitError: If the next question does not fit the budget, when all that was handed in is answered.
             JudgeError: If a batch cannot be handed in, when those before it are answered; or if one does not end.
         """
-        chunks = Chunks(questions, self._service.model, self._budget)
+        chunks = Chunks(questions, self._purpose, self._service.model, self._budget)
         under_way: Open = {}
         refused: JudgeError | None = None
         while True:

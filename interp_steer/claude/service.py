@@ -8,7 +8,7 @@ none is chained to ours, and what the service says is printed without the key.
 
 import json
 import re
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from threading import local
 from typing import Any
@@ -19,16 +19,17 @@ import httpx2
 from interp_steer.claude.bodies import Listed, item_of, page_of, parsed, processing_of
 from interp_steer.claude.failures import (
     FOR_ALL,
+    MAY_BE_TAKEN,
     MAY_HAVE_RUN,
     REMEDY,
-    GoneError,
     MissingKeyError,
     RefusedError,
     RequestError,
+    UnknownBatchError,
     reason_for,
 )
 from interp_steer.claude.questions import Question
-from interp_steer.claude.thinking import thinking_room
+from interp_steer.claude.thinking import PATIENCE, patience_for, thinking_room
 from interp_steer.errors import JudgeError
 
 PAGE = 100
@@ -41,20 +42,21 @@ class Service:
     Args:
         model: Name of the model.
         retries: How often the SDK repeats a request that failed for a passing reason.
-        timeout: Seconds that one attempt may take.
+        timeout: Seconds that one attempt may take; None for what an answer of its greatest length takes.
 
     Raises:
         MissingKeyError: If the environment holds no key.
     """
 
-    def __init__(self, model: str, *, retries: int, timeout: float) -> None:
+    def __init__(self, model: str, *, retries: int, timeout: float | None) -> None:
         self.model = model
         self._retries = retries
+        self._timeout = timeout
         self._schemas: dict[str, dict[str, Any]] = {}
         self._request = local()
         try:
             self._client = anthropic.Anthropic(
-                max_retries=retries, timeout=timeout, open_telemetry=False, middleware=[self._metered]
+                max_retries=retries, timeout=timeout or PATIENCE, open_telemetry=False, middleware=[self._metered]
             )
         except anthropic.AnthropicError as error:
             raise MissingKeyError(f"Claude needs a key ({error}); {REMEDY}") from None
@@ -95,8 +97,10 @@ class Service:
             RequestError: If this question has no message.
             JudgeError: If no question would have one.
         """
+        params = self.params(question)
+        timeout = self._timeout or patience_for(params["max_tokens"])
         with self._translated(), self._repeated_if(again):
-            response = self._client.messages.with_raw_response.create(**self.params(question))
+            response = self._client.messages.with_raw_response.create(**params, timeout=timeout)
             return parsed(response.http_response.content)
 
     def count(self, question: Question) -> int:
@@ -119,7 +123,8 @@ class Service:
     def submit(self, questions: Mapping[str, Question]) -> str:
         """Hand in a batch and return its id.
 
-        A connection that is lost here is not tried again: the batch may have been taken, and would be paid twice.
+        What is lost here, or meets an error of the server, is not tried again: the batch may have been taken, and would
+        be paid twice.
 
         Args:
             questions: By custom id.
@@ -129,7 +134,7 @@ class Service:
             RefusedError: If the service refuses the key or the model.
         """
         requests: Any = [{"custom_id": name, "params": self.params(one)} for name, one in questions.items()]
-        with self._translated(), self._repeated_if(lambda: False):
+        with self._translated(MAY_BE_TAKEN), self._repeated_if(lambda: False, MAY_BE_TAKEN):
             response = self._client.messages.batches.with_raw_response.create(requests=requests)
             batch = parsed(response.http_response.content)
         if not isinstance(batch, dict) or not isinstance(batch.get("id"), str):
@@ -157,7 +162,7 @@ class Service:
         """Return how many questions of a batch are not through; None once the whole batch has ended.
 
         Raises:
-            GoneError: If the service holds the batch or its results no more.
+            GoneError: If the service holds the batch or its results no more, or knows no such batch.
             RequestError: If it cannot be seen now.
             JudgeError: If the service refuses the key.
         """
@@ -165,7 +170,7 @@ class Service:
             try:
                 response = self._client.messages.batches.with_raw_response.retrieve(batch)
             except anthropic.NotFoundError:
-                raise GoneError("no result") from None
+                raise UnknownBatchError("no result") from None
         return processing_of(response.http_response.content)
 
     def results(self, batch: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
@@ -183,9 +188,10 @@ class Service:
                     yield item
 
     @contextmanager
-    def _repeated_if(self, again: Callable[[], bool]) -> Iterator[None]:
-        """Ask, before a request of this thread that got lost is repeated, whether it may be."""
+    def _repeated_if(self, again: Callable[[], bool], unsure: Collection[int] = MAY_HAVE_RUN) -> Iterator[None]:
+        """Ask, before a request of this thread that got lost, or met an unsure status, is repeated, whether it may."""
         self._request.again = again
+        self._request.unsure = unsure
         try:
             yield
         finally:
@@ -201,12 +207,13 @@ class Service:
             if again is None or last or again():
                 raise
             raise RequestError(_lost(error), lost=True) from None  # not the SDK's own, so that it is not repeated
-        if again is not None and not last and response.status_code in MAY_HAVE_RUN and not again():
+        if again is not None and not last and response.status_code in self._request.unsure and not again():
             raise RequestError("server error", lost=True)
         return response
 
     @contextmanager
-    def _translated(self) -> Iterator[None]:
+    def _translated(self, unsure: Collection[int] = MAY_HAVE_RUN) -> Iterator[None]:
+        """Turn what the SDK raises into errors of ours; after an unsure status the request may have been served."""
         try:
             yield
         except anthropic.APIConnectionError as error:
@@ -214,17 +221,17 @@ class Service:
         except httpx2.HTTPError:  # while a body is streamed, the SDK does not wrap it
             raise RequestError("connection lost", lost=True) from None
         except anthropic.APIStatusError as error:
-            raise self._status_error(error) from None
+            raise self._status_error(error, unsure) from None
         except anthropic.AnthropicError as error:
             raise JudgeError(f"Claude cannot be asked: {self.scrubbed(str(error))}") from None
 
-    def _status_error(self, error: anthropic.APIStatusError) -> Exception:
+    def _status_error(self, error: anthropic.APIStatusError, unsure: Collection[int]) -> Exception:
         said = self.scrubbed(error.api_message or f"status {error.status_code}")
         if "credit balance" in said.lower():  # whatever its status, it holds for every question
             return RefusedError(f"Claude refuses ({said}); {FOR_ALL[402]}")
         if error.status_code in FOR_ALL:
             return RefusedError(f"Claude refuses (status {error.status_code}: {said}); {FOR_ALL[error.status_code]}")
-        return RequestError(reason_for(error.status_code, said), lost=error.status_code in MAY_HAVE_RUN)
+        return RequestError(reason_for(error.status_code, said), lost=error.status_code in unsure)
 
     def scrubbed(self, text: str) -> str:
         """Return what the service said without the key, on one line, shortened."""

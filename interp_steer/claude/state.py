@@ -14,9 +14,11 @@ from interp_steer.files import parsed, record_of, write_json
 from interp_steer.records import digest, to_json
 
 
-def custom_id(model: str, question: Question) -> str:
-    """Return what a question is called within a batch: the same in every process that asks the same."""
-    return digest([model, question.key, question.system, question.prompt, dict(question.schema), question.max_tokens])
+def custom_id(purpose: str, model: str, question: Question) -> str:
+    """Return what a question is called within a batch: the same in every process that asks the same for a purpose."""
+    return digest(
+        [purpose, model, question.key, question.system, question.prompt, dict(question.schema), question.max_tokens]
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,7 +28,7 @@ class Batch:
     Attributes:
         id: Its id at the service; empty while it is not known whether it was taken.
         purpose: What its questions are for: the same question may be asked for two purposes.
-        items: Custom ids of its questions, in order; each is a digest of model and question.
+        items: Custom ids of its questions, in order; each is a digest of purpose, model and question.
         held: Dollars that it may cost at most; 0 where the price is not known.
         begun: When it was about to be handed in, in seconds since 1970 by the clock of this machine.
     """

@@ -12,6 +12,12 @@ import re
 ROOM = 8_000
 """Tokens for what is thought, besides the answer. Only what is used is charged, but a limit of cost holds all of it."""
 
+PATIENCE = 120.0
+"""Seconds that one attempt at a request may take at least."""
+
+SLOWEST = 30.0
+"""Tokens a second that a model under load writes at least; its answer comes only when all of it is written."""
+
 _WITHOUT = re.compile(r"claude-(?:haiku|sonnet|opus)-4-\d(?:-20\d{6})?")
 """Models that do not think unless they are asked to."""
 
@@ -19,3 +25,8 @@ _WITHOUT = re.compile(r"claude-(?:haiku|sonnet|opus)-4-\d(?:-20\d{6})?")
 def thinking_room(model: str) -> int:
     """Return the tokens that a model gets for thinking besides those of its answer."""
     return 0 if _WITHOUT.fullmatch(model) else ROOM
+
+
+def patience_for(max_tokens: int) -> float:
+    """Return the seconds that an answer of so many tokens may take."""
+    return max(PATIENCE, max_tokens / SLOWEST)

@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from interp_steer.behaviors import Behavior
 from interp_steer.claude.estimate import estimate, thought_in_words
 from interp_steer.claude.questions import Question
 from interp_steer.claude.state import State, custom_id
@@ -61,13 +62,18 @@ class Preview:
         )
 
 
-def preview(run: Run, spec: ClaudeSpec) -> Preview:
+def preview(run: Run, spec: ClaudeSpec, behavior: Behavior | None = None) -> Preview:
     """Return what judging a run would take; nothing is asked and nothing is written.
+
+    Args:
+        run: A run whose sweep has written generations.
+        spec: How Claude would judge.
+        behavior: Whose rubric and gate would hold; by default those of the run's manifest.
 
     Raises:
         JudgeError: If there are no unsteered answers to compare with, or the service refuses the key.
     """
-    behavior = run.behavior()
+    behavior = behavior or run.behavior()
     instrument = instrument_of(behavior, spec.model)
     baselines = read_baselines(run)
     plan = make_plan(run, instrument, baselines, retry_unscored=spec.retry_unscored)
@@ -78,7 +84,7 @@ def preview(run: Run, spec: ClaudeSpec) -> Preview:
 
     def unpaid() -> Iterator[Question]:
         for question in questions(run, instrument, baselines, plan.waiting):
-            under_way = custom_id(spec.model, question) in paid
+            under_way = custom_id("judge", spec.model, question) in paid
             found[under_way] += 1
             if not under_way:
                 yield question

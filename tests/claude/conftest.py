@@ -1,5 +1,8 @@
 """Questions to ask, and everything that came back."""
 
+import json
+import time
+
 import pytest
 
 from interp_steer.claude.client import Claude
@@ -49,6 +52,19 @@ def one_reply_each():
         return by_key
 
     return check
+
+
+@pytest.fixture
+def aged():
+    """Function that makes the batches of a state so many seconds older."""
+
+    def make(state, seconds):
+        kept = json.loads(state.read_text())
+        for batch in kept["batches"]:
+            batch["begun"] = time.time() - seconds
+        state.write_text(json.dumps(kept))
+
+    return make
 
 
 @pytest.fixture

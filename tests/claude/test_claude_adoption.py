@@ -11,6 +11,7 @@ import pytest
 from claude_server import Fault
 
 from interp_steer.claude import service
+from interp_steer.claude.adoption import TAKEN_WITHIN
 from interp_steer.claude.client import Claude
 from interp_steer.claude.questions import Question
 from interp_steer.errors import JudgeError
@@ -71,8 +72,14 @@ def test_a_process_that_is_killed_before_the_id_comes(claude_server, tmp_path, o
 
 @pytest.mark.parametrize(
     "fault",
-    [TAKEN, Fault(kind="garbage", served=True), Fault(kind="hang", seconds=0.5, served=True)],
-    ids=lambda fault: fault.kind,
+    [
+        TAKEN,
+        Fault(kind="garbage", served=True),
+        Fault(kind="hang", seconds=0.5, served=True),
+        Fault(kind="status", status=500, served=True),
+        Fault(kind="status", status=524, served=True),
+    ],
+    ids=lambda fault: f"{fault.kind} {fault.status}",
 )
 @pytest.mark.parametrize("batches", [True, False])
 def test_an_id_that_is_lost_on_the_way(claude, claude_server, questions, one_reply_each, state, fault, batches):
@@ -87,13 +94,40 @@ def test_an_id_that_is_lost_on_the_way(claude, claude_server, questions, one_rep
     assert 0 < client.charges.dollars == pytest.approx(client.spent.dollars)
 
 
-def test_a_batch_that_was_not_taken_is_handed_in_again(claude, claude_server, questions, one_reply_each, state):
+def test_a_batch_that_was_not_taken_is_handed_in_again_and_counts_as_lost(
+    claude, claude_server, questions, one_reply_each, state, aged
+):
     asked = questions(5)
     lost_id(claude, claude_server, asked, state, Fault(kind="reset"))
+    (batch,) = json.loads(state.read_text())["batches"]
+    aged(state, TAKEN_WITHIN)
     client = claude(batches=True, state=state)
     one_reply_each(list(client.answers(asked)), asked)
     assert len(claude_server.batches) == 1
-    assert (client.charges.lost, client.charges.dollars) == (0, pytest.approx(client.spent.dollars))
+    assert 0 < client.charges.lost == pytest.approx(batch["held"])
+    assert client.charges.dollars == pytest.approx(client.spent.dollars)
+
+
+def test_a_batch_that_is_not_on_the_list_yet_is_waited_for(claude, claude_server, questions, one_reply_each, state):
+    asked, told = questions(5), []
+    lost_id(claude, claude_server, asked, state)
+    whole = claude_server.listed
+    claude_server.listed = lambda limit, after: (
+        whole(limit, after) if claude_server.calls["list"] > 3 else {"data": [], "has_more": False, "last_id": None}
+    )
+    client = claude(batches=True, state=state, advance=lambda n, note: told.append((n, note)))
+    one_reply_each(list(client.answers(asked)), asked)
+    assert (len(claude_server.batches), claude_server.calls["list"], client.charges.lost) == (1, 4, 0)
+    assert told[:3] == [(0, "looking for a batch that may have been handed in before")] * 3
+
+
+def test_waiting_for_the_list_ends_with_patience_and_nothing_is_paid(claude, claude_server, questions, state):
+    asked = questions(5)
+    lost_id(claude, claude_server, asked, state, Fault(kind="reset"))
+    with pytest.raises(JudgeError, match=r"not on the list of the service; it may still come within 15 minutes"):
+        list(claude(batches=True, state=state, patience=0.03).answers(asked))
+    assert len(claude_server.batches) == 0
+    assert len(json.loads(state.read_text())["batches"]) == 1
 
 
 def test_batches_of_others_are_told_apart(claude, claude_server, questions, one_reply_each, state, tmp_path):
@@ -159,11 +193,12 @@ def test_a_list_that_cannot_be_read_stops_and_nothing_is_paid(claude, claude_ser
 
 
 def test_one_whose_results_are_gone_is_asked_anew_and_stays_charged(
-    claude, claude_server, questions, one_reply_each, state
+    claude, claude_server, questions, one_reply_each, state, aged
 ):
     asked = questions(3)
     lost_id(claude, claude_server, asked, state)
     (batch,) = json.loads(state.read_text())["batches"]
+    aged(state, TAKEN_WITHIN)
     claude_server.batches["msgbatch_0000"].archived = True
     client = claude(batches=True, state=state)
     one_reply_each(list(client.answers(asked)), asked)
@@ -176,6 +211,19 @@ def test_questions_that_are_not_asked_any_more_leave_it_alone(claude, claude_ser
     list(claude(batches=False, state=state).answers(questions(2, system="Another rubric.")))
     assert claude_server.calls["list"] == 0
     assert len(json.loads(state.read_text())["batches"]) == 1
+
+
+def test_a_finished_batch_of_another_purpose_is_not_adopted(claude, claude_server, questions, state, aged):
+    """The same questions for another purpose: the batch of the first has their size, their minute and their texts."""
+    asked = questions(3)
+    list(claude(batches=True, state=state, purpose="judge").answers(asked))
+    claude_server.faults = once(Fault(kind="status", status=500))
+    with pytest.raises(JudgeError, match="may have arrived"):
+        list(claude(batches=True, state=state, purpose="retest").answers(asked))
+    claude_server.faults = None
+    aged(state, TAKEN_WITHIN)
+    list(claude(batches=True, state=state, purpose="retest").answers(asked))
+    assert (claude_server.calls["batch"], len(claude_server.batches)) == (3, 2)
 
 
 def test_another_purpose_has_batches_of_its_own(claude, claude_server, questions, one_reply_each, state):

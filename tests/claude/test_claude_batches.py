@@ -6,6 +6,7 @@ import pytest
 from claude_server import Fault, seeded
 
 from interp_steer.claude import chunks, message_batches
+from interp_steer.claude.adoption import TAKEN_WITHIN
 from interp_steer.claude.client import BATCHES_ABOVE
 from interp_steer.errors import JudgeError
 
@@ -137,7 +138,7 @@ def test_a_look_that_fails_is_taken_again(claude, claude_server, questions, one_
     assert claude_server.calls["look"] == 2 + 2 + 1  # two fail, two see it, one asks where the results are
 
 
-@pytest.mark.parametrize("status", [429, 500, 529])
+@pytest.mark.parametrize("status", [429, 503, 529])
 def test_a_batch_that_is_not_taken_at_first_is_handed_in_again(
     claude, claude_server, questions, one_reply_each, status
 ):
@@ -149,7 +150,7 @@ def test_a_batch_that_is_not_taken_at_first_is_handed_in_again(
 
 @pytest.mark.parametrize("fault", [Fault(kind="reset"), Fault(kind="hang", seconds=0.4), Fault(kind="garbage")])
 def test_a_batch_that_may_have_arrived_is_not_handed_in_twice(
-    claude, claude_server, questions, one_reply_each, state, monkeypatch, fault
+    claude, claude_server, questions, one_reply_each, state, aged, monkeypatch, fault
 ):
     monkeypatch.setattr(chunks, "MOST_QUESTIONS", 4)
     claude_server.faults = lambda place, body, _: fault if place == "batch" and "Text 5." in str(body) else None
@@ -159,6 +160,7 @@ def test_a_batch_that_may_have_arrived_is_not_handed_in_twice(
     one_reply_each(replies, asked[:4])  # those before are waited for
     assert claude_server.calls["batch"] == 2
     claude_server.faults = None
+    aged(state, TAKEN_WITHIN)
     one_reply_each(list(claude(batches=True, state=state).answers(asked[4:])), asked[4:])
 
 
@@ -189,6 +191,38 @@ def test_a_batch_that_never_ends_stops_the_round_and_is_taken_up_later(
     claude_server.looks = 0
     one_reply_each(list(claude(batches=True, state=state).answers(asked)), asked)
     assert len(claude_server.batches) == 1
+    assert kept(state) == []
+
+
+@pytest.mark.parametrize("days", [0, 28])
+def test_a_batch_that_another_workspace_holds_keeps_its_answers(
+    claude, claude_server, questions, one_reply_each, state, aged, days
+):
+    claude_server.looks = None
+    asked = questions(5)
+    with pytest.raises(JudgeError):
+        list(claude(batches=True, state=state, patience=0.02).answers(asked))
+    aged(state, days * 86400)
+    claude_server.looks, theirs, replies = 0, dict(claude_server.batches), []
+    claude_server.batches.clear()
+    with pytest.raises(JudgeError, match=r"does not know batch msgbatch_0000, .*key of the workspace"):
+        replies.extend(claude(batches=True, state=state).answers(asked))
+    assert (replies, kept(state)) == ([], ["msgbatch_0000"])
+    claude_server.batches.update(theirs)
+    replies = one_reply_each(list(claude(batches=True, state=state).answers(asked)), asked)
+    assert {reply.reason for reply in replies.values()} == {None}
+    assert claude_server.calls["batch"] == 1
+
+
+def test_a_batch_that_is_not_known_after_a_month_is_gone(claude, claude_server, questions, one_reply_each, state, aged):
+    claude_server.looks = None
+    asked = questions(5)
+    with pytest.raises(JudgeError):
+        list(claude(batches=True, state=state, patience=0.02).answers(asked))
+    aged(state, 30 * 86400)
+    claude_server.batches.clear()
+    replies = one_reply_each(list(claude(batches=True, state=state).answers(asked)), asked)
+    assert {reply.reason for reply in replies.values()} == {"no result"}
     assert kept(state) == []
 
 

@@ -3,6 +3,7 @@
 import pytest
 from claude_server import Fault, seeded
 
+from interp_steer.claude.client import Claude
 from interp_steer.errors import JudgeError
 
 
@@ -38,6 +39,14 @@ def test_what_is_sent(claude, claude_server, questions):
     # Bounds the service cannot enforce are said in words.
     assert "minimum" not in shape["schema"]["properties"]["score"]
     assert "maximum: 10" in shape["schema"]["properties"]["score"]["description"]
+
+
+@pytest.mark.parametrize(
+    ("model", "tokens", "seconds"), [("claude-haiku-4-5", 100, 120), ("claude-opus-5", 4_000, 400)]
+)
+def test_a_long_answer_is_waited_for_as_long_as_it_may_take(claude_server, questions, model, tokens, seconds):
+    list(Claude(model, batches=False).answers(questions(1, max_tokens=tokens)))
+    assert [float(said) for said in claude_server.timeouts] == [seconds]
 
 
 def test_the_first_question_goes_alone_so_that_the_others_read_the_cache(claude, claude_server, questions):

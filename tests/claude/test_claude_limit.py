@@ -58,8 +58,9 @@ def lost(kind="reset", **where):
     return Fault(kind=kind, served=True, **where)
 
 
-@pytest.mark.parametrize("fault", [lost(), lost("hang", seconds=0.5), lost("status", status=504)],
-                         ids=lambda fault: fault.kind)  # fmt: skip
+@pytest.mark.parametrize("fault", [lost(), lost("hang", seconds=0.5), lost("status", status=504),
+                                   lost("status", status=524)],
+                         ids=lambda fault: f"{fault.kind} {fault.status}")  # fmt: skip
 def test_repetitions_of_what_got_lost_are_held_too(claude, claude_server, questions, state, fault):
     # Each byte of a prompt is a token, each answer is cut at its greatest length: the worst there can be.
     claude_server.tokens = lambda text: len(text.encode())

@@ -97,7 +97,7 @@ def test_there_must_be_scores_to_repeat(make_run, claude_server):
 
 
 def test_its_batches_are_not_taken_for_those_of_the_judge(make_run, honest_server):
-    """The questions are the same, and so are their custom ids; what is still under way belongs to one of the two."""
+    """The questions are the same; what is still under way belongs to one of the two."""
     many, batched = rows(n_prompts=20), ClaudeSpec(batches=True)
     run = make_run(many)
     judge(run, "claude", batched)
