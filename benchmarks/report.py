@@ -92,10 +92,10 @@ def _opened(page: Path, rounds: int) -> list[dict[str, float]]:
             tab.goto(page.as_uri())
             tab.wait_for_selector("html[data-ready]")
             loaded = time.perf_counter() - started
+            before = tab.locator("#texts-heading").inner_text()
+            tab.locator("[data-grid=combined]").scroll_into_view_if_needed()  # figures are drawn when they come near
             plot = tab.locator("[data-grid=combined] .nsewdrag")
             plot.wait_for(state="attached")
-            before = tab.locator("#texts-heading").inner_text()
-            tab.locator("[data-grid=combined]").scroll_into_view_if_needed()
             box = plot.bounding_box()
             tab.mouse.click(box["x"] + 5, box["y"] + 5)
             tab.wait_for_function("before => document.getElementById('texts-heading').innerText !== before", arg=before)

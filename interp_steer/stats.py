@@ -87,7 +87,10 @@ def wilson_interval(successes: float, n: int, *, level: float = 0.95) -> Interva
     share = successes / n
     center = (share + z**2 / (2 * n)) / (1 + z**2 / n)
     half = z * np.sqrt(share * (1 - share) / n + z**2 / (4 * n**2)) / (1 + z**2 / n)
-    return Interval(mean=share, low=float(center - half), high=float(center + half), n=n)
+    # At 0 and 1 an end is exact, but for rounding.
+    low = 0.0 if successes == 0 else max(0.0, float(center - half))
+    high = 1.0 if successes == n else min(1.0, float(center + half))
+    return Interval(mean=share, low=low, high=high, n=n)
 
 
 def cluster_bootstrap(

@@ -1,5 +1,8 @@
 """The playground as a web application on a :class:`~interp_steer.serving.live.LiveBatch`."""
 
+import warnings
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -52,4 +55,22 @@ def make_playground(batch: LiveBatch, shelf: Shelf, *, max_tokens: int = 256, pa
         tailwind=False,
         show_welcome_message=False,
     )
+    app.router.lifespan_context = _started_quietly(app.router.lifespan_context)
     return Door(app, password)
+
+
+def _started_quietly(lifespan: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """Silence warnings while the application starts.
+
+    Looking for its server, NiceGUI touches every object there is, deprecated ones of other libraries among them.
+    """
+
+    @asynccontextmanager
+    async def started(app: FastAPI) -> AsyncIterator[Any]:
+        async with AsyncExitStack() as stack:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                state = await stack.enter_async_context(lifespan(app))
+            yield state
+
+    return started

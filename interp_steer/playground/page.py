@@ -137,7 +137,8 @@ class Page:
 
     def _choice(self) -> Choice:
         span = self._span.value
-        rungs = ladder(float(span["min"]), float(span["max"]), int(self._rungs.value or 2))
+        n_rungs = max(2, min(MOST_RUNGS, int(self._rungs.value or 2)))  # what is typed is not clamped yet
+        rungs = ladder(float(span["min"]), float(span["max"]), n_rungs)
         return Choice(
             prompt=self._prompt.value or "",
             pushes=tuple(panel.push for panel in self._panels),

@@ -84,6 +84,7 @@ class PushPanel:
         if self.number.value is not None and self.number.value != self.slider.value:
             low, high = self.span
             self.slider.set_value(max(low, min(high, float(self.number.value))))
+            self.number.set_value(self.slider.value)  # also where the slider stood at its end already
 
     def _redraw(self) -> None:
         one, found = self.playable, swept_ranges(self.playable, self.layers)
