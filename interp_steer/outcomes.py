@@ -5,9 +5,9 @@ given is left out and counted; a cell without any scored generation scores None.
 """
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 
@@ -137,11 +137,22 @@ def current_judge(run: Run) -> str | None:
     return judge
 
 
+def finished_digests(manifest: Mapping[str, Any]) -> dict[str, str]:
+    """Return, by judge, the digest of its judging that finished last.
+
+    Manifests that do not keep them hold that of the current judge only.
+    """
+    held = dict(manifest.get("finished", {}))
+    if manifest.get("judge") and manifest.get("judge_digest"):
+        held[manifest["judge"]] = manifest["judge_digest"]
+    return held
+
+
 def judged_by(run: Run, judge: str | None = None) -> list[Judged]:
     """Join a run's generations with the verdicts of one judge, as it judged last.
 
     Verdicts of another digest of that judge, or of another text, are passed over: scores are never mixed. The digest is
-    that of the judging that finished last, so that one that broke off replaces nothing.
+    that of its judging that finished last, so that one that broke off replaces nothing.
 
     Args:
         run: The run directory.
@@ -151,8 +162,7 @@ def judged_by(run: Run, judge: str | None = None) -> list[Judged]:
     manifest = run.manifest() if run.manifest_path.exists() else {}
     generations = {generation.key: generation for generation in run.generations()}
     ours = [verdict for verdict in read_records(run.verdicts_path, Verdict) if verdict.judge == judge]
-    finished = manifest.get("judge_digest") if manifest.get("judge") == judge else None
-    digest = finished or (ours[-1].judge_digest if ours else None)
+    digest = finished_digests(manifest).get(str(judge)) or (ours[-1].judge_digest if ours else None)
     current = {
         verdict.generation: verdict
         for verdict in ours

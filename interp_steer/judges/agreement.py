@@ -6,7 +6,7 @@ Completions with the same text share a question and its answer: each question co
 What it does not show: that either is right. Two judges that share a blind spot agree about it.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
@@ -86,7 +86,8 @@ def agreement(run: Run, judges: Sequence[str] = ()) -> list[Agreement]:
         judges: Names of judges, ``human`` for what ``interp-steer audit`` read; by default all there are.
 
     Raises:
-        JudgeError: If fewer than two judges are there, or one of those named has no verdicts.
+        JudgeError: If fewer than two judges are there, one of those named has no verdicts, or two of them judged by
+            different versions of the rubric.
     """
     there = _judges(run)
     for name in judges:
@@ -99,6 +100,7 @@ def agreement(run: Run, judges: Sequence[str] = ()) -> list[Agreement]:
             "run 'interp-steer judge' with another --judge or --judge-model, or 'interp-steer audit'"
         )
     verdicts = {name: _verdicts(run, name) for name in names}
+    _check_rubrics(run, verdicts)
     return [
         _compare(one, verdicts[one], other, verdicts[other], score)
         for one, other in combinations(names, 2)
@@ -136,6 +138,21 @@ def _judges(run: Run) -> list[str]:
 def _verdicts(run: Run, judge: str) -> dict[str, Verdict]:
     found = read_human(run) if judge == HUMAN else None
     return found if found is not None else {item.generation.key: item.verdict for item in judged_by(run, judge)}
+
+
+def _check_rubrics(run: Run, verdicts: Mapping[str, Mapping[str, Verdict]]) -> None:
+    """Refuse judges that were not told the same; rules and people, who are told no rubric, go with any version."""
+    versions = {
+        judge: next((one.rubric_version for one in found.values() if one.rubric_version is not None), None)
+        for judge, found in verdicts.items()
+    }
+    told = {judge: version for judge, version in versions.items() if version is not None}
+    if len(set(told.values())) > 1:
+        raise JudgeError(
+            f"the judges of {run.path} went by different versions of the rubric "
+            f"({', '.join(f'{judge} by version {version}' for judge, version in told.items())}); judge again with "
+            "those that are behind, or name judges of one version with --judges"
+        )
 
 
 def _compare(one: str, first: dict[str, Verdict], other: str, second: dict[str, Verdict], score: str) -> Agreement:

@@ -4,6 +4,7 @@ from interp_steer.errors import JudgeError
 from interp_steer.judges.claude_spec import ClaudeSpec
 from interp_steer.judges.local import judge_locally
 from interp_steer.judges.verdicts import JudgeSummary
+from interp_steer.outcomes import finished_digests
 from interp_steer.run import Run
 
 JUDGES = ("local", "claude")
@@ -34,5 +35,6 @@ def judge(run: Run, judge: str = "local", claude: ClaudeSpec | None = None) -> J
         from interp_steer.judges.claude import judge_with_claude  # the SDK takes a second to import
 
         summary = judge_with_claude(run, claude or ClaudeSpec())
-    run.update_manifest(judge=summary.judge, judge_digest=summary.judge_digest)
+    finished = {**finished_digests(run.manifest()), summary.judge: summary.judge_digest}
+    run.update_manifest(judge=summary.judge, judge_digest=summary.judge_digest, finished=finished)
     return summary

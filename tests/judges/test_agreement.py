@@ -13,7 +13,7 @@ from interp_steer.judges.agreement import agreement, position_effects
 from interp_steer.records import Cell, Verdict, text_sha256
 
 
-def score(run, judge, behavior, *, shown=None, judge_digest=None):
+def score(run, judge, behavior, *, shown=None, judge_digest=None, version=None):
     """Append one judge's verdicts, given a score per generation."""
     append_records(
         run.verdicts_path,
@@ -29,6 +29,7 @@ def score(run, judge, behavior, *, shown=None, judge_digest=None):
                 reason=None if value is not None else "refused",
                 question=f"{judge}-{i}" if shown else "",
                 shown=shown[i] if shown else None,
+                rubric_version=version,
             )
             for i, (row, value) in enumerate(zip(run.generations(), behavior, strict=True))
         ],
@@ -96,6 +97,18 @@ def test_only_what_both_scored_counts_and_only_by_the_last_rubric(make_run):
     score(run, "two", [None if i < 5 else i / 20 for i in range(20)])
     both = found(run, "one", "two")["behavior"]
     assert (both.n, both.spearman.value) == (15, pytest.approx(1.0))
+
+
+def test_judges_that_went_by_different_rubrics_are_not_compared(make_run):
+    run = make_run(many(20))
+    values = [i / 20 for i in range(20)]
+    score(run, "behind", values, version=1)
+    for name in ("one", "two"):
+        score(run, name, values, version=2)
+    score(run, "rule", values)
+    with pytest.raises(JudgeError, match=r"behind by version 1, one by version 2, two by version 2\).*judge again"):
+        agreement(run)
+    assert found(run, "one", "two", "rule")["behavior"].n == found(run, "behind", "rule")["behavior"].n == 20
 
 
 def test_every_pair_of_judges_is_compared_by_default(make_run):

@@ -10,11 +10,12 @@ from judging import answer, generation, honest, judged_text, refusal, rows
 
 from interp_steer.behaviors import Rubric
 from interp_steer.errors import JudgeError
-from interp_steer.files import append_records
+from interp_steer.files import append_records, write_json
+from interp_steer.judges.agreement import agreement
 from interp_steer.judges.claude_spec import ClaudeSpec
 from interp_steer.judges.judge import judge
 from interp_steer.judges.preview import preview
-from interp_steer.outcomes import read_outcomes
+from interp_steer.outcomes import judged_by, read_outcomes
 from interp_steer.pairs import read_behavior
 from interp_steer.records import Cell, to_json
 
@@ -347,6 +348,26 @@ def test_a_judging_that_broke_off_does_not_replace_one_that_finished(make_run, h
     honest_server.answer = honest
     again = judge(run, "claude", DIRECT).judge_digest
     assert {item.verdict.judge_digest for item in read_outcomes(run).judged("dev", STEERED)} == {again} != {finished}
+
+
+@pytest.mark.parametrize("old", [False, True])
+def test_nor_where_another_judge_has_finished_since(make_run, honest_server, old):
+    run = make_run(ROWS)
+    finished = judge(run, "claude", DIRECT).judge_digest
+    if old:  # a manifest of before it kept the digests of all judges
+        write_json(run.manifest_path, {key: value for key, value in run.manifest().items() if key != "finished"})
+    judge(run, "claude", replace(DIRECT, model="claude-sonnet-4-6"))
+    behavior = read_behavior("refusal")
+    run.update_manifest(behavior=to_json(replace(behavior, rubric=Rubric(version=2, text=behavior.rubric.text))))
+    before = sum(honest_server.asked.values())
+    honest_server.answer = lambda request: (
+        Fault(kind="status", status=401) if sum(honest_server.asked.values()) > before + GATE + 5 else honest(request)
+    )
+    with pytest.raises(JudgeError, match="401"):
+        judge(run, "claude", replace(DIRECT, concurrency=1))
+    assert {item.verdict.judge_digest for item in judged_by(run, HAIKU)} == {finished}
+    assert len(judged_by(run, HAIKU)) == len(ROWS)
+    assert {each.n for each in agreement(run)} == {QUESTIONS}
 
 
 ACCOUNT = [
