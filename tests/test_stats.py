@@ -26,7 +26,7 @@ def test_the_interval_leans_with_skewed_differences(n):
     differences = rng.exponential(size=n)
     ours = paired_bootstrap(differences, resamples=20_000)
     means = differences[rng.integers(0, n, size=(20_000, n))].mean(axis=1)
-    tail = 100 * scipy_stats.norm.cdf(-scipy_stats.t.ppf(0.975, n - 1) * np.sqrt(n / (n - 1)))  # expanded, for the small sample
+    tail = 100 * scipy_stats.norm.cdf(-scipy_stats.t.ppf(0.975, n - 1) * np.sqrt(n / (n - 1)))
     low, high = np.percentile(means, [tail, 100 - tail])
     assert (ours.mean, ours.n) == (pytest.approx(differences.mean()), n)
     if n < BCA_FROM:

@@ -16,7 +16,8 @@ JudgeModelOption = Annotated[
     typer.Option(help="Claude model that scores, `claude-haiku-4-5` by default; its verdicts bear this name."),
 ]
 MaxCostOption = Annotated[
-    float | None, typer.Option(help="Most dollars Claude may cost on this run, earlier sessions and other models included.")
+    float | None,
+    typer.Option(help="Most dollars Claude may cost on this run, what it cost before and other models included."),
 ]
 BatchesOption = Annotated[
     bool | None,
