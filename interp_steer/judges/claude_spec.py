@@ -13,7 +13,7 @@ class ClaudeSpec:
         model: The model; also the judge's name in verdicts.
         batches: Whether to hand questions in as batches, at half the price; by default where there are many.
         concurrency: Questions under way at once, where they are asked directly.
-        max_cost: Most dollars that judging a run may cost, earlier sessions and other models included.
+        max_cost: Most dollars that judging a run may cost, what it cost before and other models included.
         retry_unscored: Whether to ask again what was refused, cut off or unreadable.
     """
 

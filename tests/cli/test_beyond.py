@@ -4,10 +4,12 @@ import json
 
 import pytest
 
-from interp_steer.activations.artifact import read_activations
+from interp_steer.activations.artifact import read_activations, save_activations
+from interp_steer.activations.extract import extract
 from interp_steer.findings import AnalysisResult
 from interp_steer.heads.fit import fit_head
 from interp_steer.heads.head import head_path, read_head, save_head
+from interp_steer.pairs import read_pairs
 from interp_steer.records import from_json
 
 
@@ -44,11 +46,12 @@ def test_schedules_are_compared_and_kept_for_the_report(tiny_run, interp_steer):
     ]
 
 
-def test_a_head_is_fitted_read_and_decides(tiny_run, interp_steer):
+def test_a_head_is_fitted_read_and_decides(tiny_run, tiny_llama, interp_steer):
+    save_activations(extract(tiny_llama, read_pairs("refusal"), behavior="refusal"), tiny_run.activations_path)
     fitted = interp_steer("heads", "fit", tiny_run.path, "--layer", "1", "--device", "cpu", "--json")
     assert fitted.returncode == 0, fitted.stderr
     card, head = json.loads(fitted.stdout), read_head(head_path(tiny_run, 1))
-    assert (card["layer"], card["n_pairs"], card["out_of_fold"]["n"]) == (1, 16, 32)
+    assert (card["layer"], card["n_pairs"], card["out_of_fold"]["n"]) == (1, 64, 128)
     assert card["unseen"]["n"] == head.card.unseen.n == 72
     common = ("-p", "Hi", "--max-new-tokens", "6", "--scope", "all", "--device", "cpu", "--json")
     steered = ("--steer-layer", "2", "--alpha", "0.9")

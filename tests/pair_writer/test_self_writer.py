@@ -178,14 +178,15 @@ def test_a_real_model_writes_pairs_and_goes_on_where_it_was(smollm2, poetic, mon
 
 
 def test_a_model_that_hears_no_instruction_writes_nothing(tiny_llama, poetic, lines):
-    written = write_self(tiny_llama, Collection(poetic), INSTRUCTIONS, QUESTIONS[:1], n=1)
+    prompts = QUESTIONS[:3]  # one plain answer of a random model in a few makes sense enough to calibrate by
+    written = write_self(tiny_llama, Collection(poetic), INSTRUCTIONS, prompts, n=1)
     assert written.pairs == 0
-    assert "1 prompts had 4 rounds" in written.stopped
-    assert sum(written.rejected.values()) == 1
+    assert "3 prompts had 4 rounds" in written.stopped
+    assert sum(written.rejected.values()) == 3
     assert not (poetic / "train.jsonl").exists()
-    (line,) = lines(poetic / "rejected.jsonl")
-    assert line["prompt"] == QUESTIONS[0]
-    assert "no fit" in line["detail"]
+    rejected = lines(poetic / "rejected.jsonl")
+    assert sorted(line["prompt"] for line in rejected) == sorted((*prompts, "What is the wind?"))  # that one of dev
+    assert all("no fit" in line["detail"] for line in rejected)
 
 
 def test_held_out_prompts_that_have_responses_keep_them(poetic):

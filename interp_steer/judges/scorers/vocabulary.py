@@ -7,7 +7,7 @@ from interp_steer.words import ngrams, sentences
 from interp_steer.words import words as words_of
 
 
-def vocabulary(text: str, words: Sequence[str] = ()) -> float:
+def vocabulary(text: str, words: Sequence[object] = ()) -> float:
     """Score the share of sentences that use at least one of the listed words.
 
     A sentence counts once however many of them it holds, so a loop inside one sentence gains nothing; a loop of
@@ -24,7 +24,7 @@ def vocabulary(text: str, words: Sequence[str] = ()) -> float:
     """
     if isinstance(words, str) or not words or not all(isinstance(word, str) and words_of(word) for word in words):
         raise BehaviorError(f'words is {words!r}: expected a list of texts, e.g. words = ["ahoy", "ye"] under [scorer]')
-    wanted = {tuple(words_of(word)) for word in words}
+    wanted = {tuple(words_of(str(word))) for word in words}
     lengths = {len(phrase) for phrase in wanted}
     parts = [words_of(part) for part in sentences(text)]
     if not parts:
