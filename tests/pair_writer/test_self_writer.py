@@ -186,7 +186,8 @@ def test_a_model_that_hears_no_instruction_writes_nothing(tiny_llama, poetic, li
     assert not (poetic / "train.jsonl").exists()
     rejected = lines(poetic / "rejected.jsonl")
     assert sorted(line["prompt"] for line in rejected) == sorted((*prompts, "What is the wind?"))  # that one of dev
-    assert all("no fit" in line["detail"] for line in rejected)
+    assert all(line["detail"] for line in rejected)
+    assert any("no fit" in line["detail"] for line in rejected)
 
 
 def test_held_out_prompts_that_have_responses_keep_them(poetic):
