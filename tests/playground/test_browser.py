@@ -122,9 +122,7 @@ def test_alpha_is_moved_and_both_texts_stream(visit, engine, until):
     page = visit()
     set_length(page, LONGEST)
     before = page.locator(".snippets").text_content()
-    page.locator(".knob .q-slider").first.focus()
-    for _ in range(5):
-        page.keyboard.press("ArrowRight")
+    set_alpha(page, 0.35)
     page.wait_for_function("before => document.querySelector('.snippets').textContent !== before", arg=before)
     press(page)
     page.wait_for_function("[...document.querySelectorAll('.tokens')].every(t => t.textContent.length > 20)")
