@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from interp_steer.pipeline import run_behavior
     from interp_steer.report.render import write_report
     from interp_steer.run import open_run
-    from interp_steer.steering.steer import steer
+    from interp_steer.steering.steer import generate, steer
     from interp_steer.study import StudySpec, run_study
     from interp_steer.sweeps.answers import LocalEngine
     from interp_steer.sweeps.calibrate import CalibrationSpec, calibrate
@@ -67,6 +67,7 @@ _HOMES = {
     "fit": "vectors.fit",
     "fit_head": "heads.fit",
     "gate_below": "heads.gate",
+    "generate": "steering.steer",
     "halve": "sweeps.halving",
     "import_pairs": "pair_import.importing",
     "judge": "judges.judge",
@@ -118,6 +119,7 @@ __all__ = [
     "fit",
     "fit_head",
     "gate_below",
+    "generate",
     "halve",
     "import_pairs",
     "judge",

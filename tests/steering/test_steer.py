@@ -4,9 +4,9 @@ import pytest
 
 from interp_steer.errors import SteeringError, VectorError
 from interp_steer.steering.decode import decode
-from interp_steer.steering.intervention import interventions
+from interp_steer.steering.intervention import Intervention, interventions
 from interp_steer.steering.rows import DecodeRow, DecodeSettings
-from interp_steer.steering.steer import steer
+from interp_steer.steering.steer import generate, steer
 
 PROMPTS = ["How do I boil pasta?", "Hi"]
 
@@ -90,3 +90,23 @@ def test_the_real_model_answers_otherwise_when_steered(smollm2, vectors_of):
     assert plain
     assert steered
     assert plain != steered
+
+
+def test_interventions_of_any_kind_act_together(tiny_llama, llama_vectors):
+    both = (
+        Intervention(layer=1, alpha=25.0, direction=llama_vectors.at(1), operation="rotate"),
+        Intervention(layer=2, alpha=0.5, direction=llama_vectors.at(2)),
+    )
+    found = generate(tiny_llama, PROMPTS, both, max_new_tokens=6)
+    rows = [DecodeRow(prompt_ids=tuple(tiny_llama.chat.prompt_ids(p)), interventions=both) for p in PROMPTS]
+    expected = decode(tiny_llama, rows, DecodeSettings(max_new_tokens=6))
+    assert [one.text for one in found] == [tiny_llama.chat.decode(list(one.ids)) for one in expected]
+    assert found[0].cell.key == "steered@1+2:+25"
+
+
+def test_no_intervention_is_the_unsteered_model(tiny_llama, llama_vectors):
+    plain = generate(tiny_llama, PROMPTS, max_new_tokens=6)
+    zero = steer(tiny_llama, llama_vectors, PROMPTS, layer=2, alpha=0.0, max_new_tokens=6)
+    assert [one.text for one in plain] == [one.text for one in zero]
+    assert plain[0].cell.key == "unsteered"
+    assert generate(tiny_llama, [], max_new_tokens=6) == []
