@@ -8,7 +8,7 @@ import numpy as np
 from interp_steer.errors import AnalysisError
 from interp_steer.outcomes import PROMPTED, Outcomes, steers
 from interp_steer.records import Cell
-from interp_steer.stats import Interval, paired_bootstrap
+from interp_steer.stats import Interval, score_interval
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -150,4 +150,4 @@ def effects_of(outcomes: Outcomes, truth: GroundTruth) -> Effects:
 
 def _score(outcomes: Outcomes, split: str, cell: Cell) -> Interval | None:
     scores = [score for score in outcomes.scores(split, cell, "combined").values() if score is not None]
-    return paired_bootstrap(np.array(scores)) if scores else None
+    return score_interval(np.array(scores)) if scores else None

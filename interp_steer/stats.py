@@ -93,6 +93,21 @@ def wilson_interval(successes: float, n: int, *, level: float = 0.95) -> Interva
     return Interval(mean=share, low=low, high=high, n=n)
 
 
+def score_interval(scores: Float[np.ndarray, " prompt"]) -> Interval:
+    """Return the mean of scores in [0, 1] with its 95 % interval over prompts: that of :func:`paired_bootstrap`.
+
+    Where every prompt has the same score a bootstrap has no width, which would read as certainty: Wilson's
+    interval stands there. It is that of the widest scores with this mean, all 0 or 1, hence no narrower than the truth.
+
+    Raises:
+        AnalysisError: If there are no scores, or one is not finite.
+    """
+    found = paired_bootstrap(scores)
+    if found.low < found.high:
+        return found
+    return wilson_interval(float(np.clip(scores.sum(), 0, scores.size)), int(scores.size))
+
+
 def cluster_bootstrap(
     statistic: Callable[[Float[np.ndarray, " a"], Float[np.ndarray, " a"]], float | None],
     first: Float[np.ndarray, " item"],

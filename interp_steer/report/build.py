@@ -11,6 +11,7 @@ from interp_steer.report.headline import build_headline
 from interp_steer.report.heuristics import heuristic_map
 from interp_steer.report.provenance import caveats, latest_verdicts, provenance
 from interp_steer.report.side_effects import side_effects
+from interp_steer.report.strengths import strength_of
 from interp_steer.report.summary import Summary
 from interp_steer.report.tokens import token_view
 from interp_steer.run import Run
@@ -36,7 +37,7 @@ def build_report(run: Run) -> Report:
     headline = build_headline(
         outcomes, behavior.name, model.name, str((manifest.get("sweep") or {}).get("scope") or "")
     )
-    sweep = build_sweep(outcomes)
+    sweep = build_sweep(outcomes, strength_of(manifest))
     names = run.analyses()
     analyses = _analyses(run, names)
     generated = {generation.key for generation in run.generations()}

@@ -67,7 +67,7 @@ def write_comparison(first: Run, second: Run, out: Path | None = None) -> Path:
             comparison=comparison,
             boxes=[best_box(report.summary) for report in comparison.reports],
             style=Markup(template_text("style.css")),  # noqa: S704 (our own file)
-            policy=page_policy([]),
+            policy=page_policy(),
         )
     )
     write_text(path, text)

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from interp_steer.behaviors import Behavior
 from interp_steer.findings import AnalysisResult, Figure, Number, Table
 from interp_steer.records import Cell, ModelCard
+from interp_steer.report.strengths import Strength
 from interp_steer.report.summary import Summary
 from interp_steer.report.tokens import TokenView
 from interp_steer.stats import Interval
@@ -169,6 +170,7 @@ class Sweep:
         finding: Heading: which cell is highest and how alone it is.
         note: What the same search finds with random directions; may be empty.
         best: Best cell on dev.
+        unit: How its alphas are written.
         combined: What the combined score is, in words.
         grids: Behavior, coherence and combined.
         strength_finding: Heading of the strength curves.
@@ -183,6 +185,7 @@ class Sweep:
     finding: str
     note: str
     best: Cell
+    unit: Strength
     combined: str
     grids: tuple[Grid, ...]
     strength_finding: str

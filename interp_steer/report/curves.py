@@ -10,8 +10,10 @@ from interp_steer.records import Cell
 from interp_steer.report.content import LayerCurves, Panel
 from interp_steer.report.intervals import cell_interval
 from interp_steer.report.phrases import alpha, count, fixed, ranges
+from interp_steer.report.strengths import Strength
 from interp_steer.stats import Interval
 
+_SCORES: tuple[Score, ...] = ("behavior", "coherence", "combined")
 _HALF = 0.5  # behavior and coherence that a layer must reach together to count as usable
 
 
@@ -64,8 +66,14 @@ def _series(name: str, found: Sequence[Interval | None], role: str) -> Series:
     )
 
 
-def strength_curve(outcomes: Outcomes, layer: int) -> Figure:
-    """Return behavior and coherence against alpha at one layer, beside a random direction, on the dev prompts."""
+def strength_curve(outcomes: Outcomes, layer: int, unit: Strength) -> Figure:
+    """Return behavior and coherence against alpha at one layer, beside a random direction, on the dev prompts.
+
+    Args:
+        outcomes: What the sweep showed.
+        layer: The layer.
+        unit: How alphas are written.
+    """
     cells = {cell.alpha: cell for cell in outcomes.cells("dev", "steered") if cell.layer == layer}
     random = {cell.alpha: cell for cell in outcomes.cells("dev", "random") if cell.layer == layer}
     alphas = sorted({0.0, *cells, *random})
@@ -85,8 +93,8 @@ def strength_curve(outcomes: Outcomes, layer: int) -> Figure:
         ]
     return Figure(
         kind="lines",
-        title=f"Scores against alpha at layer {layer}, dev prompts; bands are 95 % intervals over prompts",
-        x_label="alpha (0 is unsteered)",
+        title=f"Scores at layer {layer} against alpha (0: unsteered), dev prompts; bands: 95 % intervals over prompts",
+        x_label=unit.axis,
         y_label="mean score",
         x=tuple(alphas),
         series=tuple(series),
@@ -110,18 +118,20 @@ def strength_finding(outcomes: Outcomes, best: Cell) -> str:
 
 
 def depth_curve(outcomes: Outcomes, layers: Sequence[int], best: int) -> Figure | None:
-    """Return the test scores of each layer at the alpha dev chose for it; None where no test prompt was scored."""
+    """Return the test scores of each layer at the alpha dev chose for it; None where no test prompt was scored.
+
+    The combined score is the main one: it is what cells are chosen by, and what heuristics are held against.
+    """
     chosen = [outcomes.best_cell("dev", layer=layer) for layer in layers]
     found = {
-        score: [cell_interval(outcomes, "test", cell, score) if cell else None for cell in chosen]
-        for score in ("behavior", "coherence")
+        score: [cell_interval(outcomes, "test", cell, score) if cell else None for cell in chosen] for score in _SCORES
     }
-    if not any(found["behavior"]):
+    if not any(found["combined"]):
         return None
-    base = cell_interval(outcomes, "test", UNSTEERED, "behavior")
-    series = [_series("behavior", found["behavior"], "main"), _series("coherence", found["coherence"], "other")]
+    base = cell_interval(outcomes, "test", UNSTEERED, "combined")
+    series = [_series(score, found[score], "main" if score == "combined" else "other") for score in _SCORES]
     if base is not None:
-        series.append(Series(name="behavior, unsteered", y=(base.mean,) * len(layers), role="reference"))
+        series.append(Series(name="combined, unsteered", y=(base.mean,) * len(layers), role="reference"))
     return Figure(
         kind="lines",
         title="Held-out scores of each layer at the alpha that dev chose for it; bands are 95 % intervals over prompts",
@@ -133,15 +143,20 @@ def depth_curve(outcomes: Outcomes, layers: Sequence[int], best: int) -> Figure 
     )
 
 
+def combined_by_layer(depth: Figure) -> tuple[Number, ...]:
+    """Return the held-out combined score of each layer of :func:`depth_curve`."""
+    return next(series.y for series in depth.series if series.name == "combined")
+
+
 def depth_finding(depth: Figure | None) -> str:
-    """Return where held-out behavior peaks, and what the median layer reaches."""
+    """Return where the held-out combined score peaks, and what the median layer reaches."""
     if depth is None:
         return ""
-    values: Sequence[Number] = depth.series[0].y
+    values = combined_by_layer(depth)
     scored = [(value, layer) for value, layer in zip(values, depth.x, strict=True) if value is not None]
     value, layer = max(scored, key=lambda pair: pair[0])
     middle = float(np.median([value for value, _ in scored]))
     return (
-        f"On held-out prompts behavior peaks at layer {layer} with {fixed(value)}; "
+        f"On held-out prompts the combined score peaks at layer {layer} with {fixed(value)}; "
         f"the median layer reaches {fixed(middle)}"
     )

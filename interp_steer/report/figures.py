@@ -14,9 +14,8 @@ from typing import Any
 import plotly.graph_objects as go
 
 from interp_steer.findings import Figure, Mark, Number, Series
-from interp_steer.report.content import Grid
 from interp_steer.report.marks import RULE, SMALL, annotate, draw_marks
-from interp_steer.report.phrases import alpha, number
+from interp_steer.report.phrases import number
 
 _COLORS = 5  # --series-1 ... --series-5 in style.css
 _DASHES = ("solid", "dash", "dot", "dashdot", "longdash")
@@ -31,25 +30,6 @@ def figure_json(figure: Figure) -> str:
     """Return a figure as plotly JSON, transparent and without a title (the page has a caption)."""
     draw = {"lines": _lines, "bars": _bars, "heatmap": _heatmap}[figure.kind]
     return _json(draw(figure))
-
-
-def grid_json(grid: Grid) -> str:
-    """Return one score of the sweep as a strip: layers across, alphas up, from 0 to 1."""
-    hover = [
-        [
-            f"layer {layer}, alpha {alpha(a)}<br>{grid.score} <b>{number(value)}</b>"
-            f"{'' if low is None else f' [{number(low)}, {number(high)}]'}<br>n = {n}"
-            for layer, value, low, high, n in zip(grid.layers, *rows, strict=True)
-        ]
-        for a, *rows in zip(grid.alphas, grid.values, grid.low, grid.high, grid.n, strict=True)
-    ]
-    names = [alpha(a) for a in grid.alphas]
-    drawn = go.Figure(_colored(grid.layers, names, grid.values, hover, low=0.0, high=1.0))
-    drawn.update_layout(**_layout(26 * len(names) + 36, "", "alpha"))
-    drawn.update_xaxes(type="category", tickmode="auto", nticks=16, showgrid=False)
-    drawn.update_yaxes(type="category", showgrid=False)
-    drawn.update_layout(hovermode="closest", margin={"t": 10})
-    return _json(drawn)
 
 
 def _lines(figure: Figure) -> go.Figure:
@@ -127,13 +107,11 @@ def _colored(
     y: Sequence[str],
     z: Sequence[Sequence[Number]],
     hover: Sequence[Sequence[str]],
-    low: float | None = None,
-    high: float | None = None,
 ) -> go.Heatmap:
     values = [value for row in z for value in row if value is not None]
-    diverging = low is None and bool(values) and min(values) < 0 < max(values)
+    diverging = bool(values) and min(values) < 0 < max(values)
     return go.Heatmap(
-        x=list(x), y=list(y), z=z, zmin=low, zmax=high, zmid=0 if diverging else None,
+        x=list(x), y=list(y), z=z, zmid=0 if diverging else None,
         colorscale=_DIVERGING if diverging else _SEQUENTIAL, xgap=1, ygap=1, hoverongaps=False,
         hovertext=hover, hovertemplate="%{hovertext}<extra></extra>",
         colorbar={"thickness": 10, "outlinewidth": 0, "nticks": 4, "tickfont": {"color": "var(--muted)"}},

@@ -9,14 +9,20 @@ from interp_steer.report.curves import depth_curve, depth_finding, layer_curves,
 from interp_steer.report.headline import shown_sample
 from interp_steer.report.intervals import cell_interval
 from interp_steer.report.phrases import capital, cell_name, count, fixed, place, ranges, visible
+from interp_steer.report.strengths import Strength
 from interp_steer.stats import Interval
 
 _SCORES: tuple[Score, ...] = ("combined", "behavior", "coherence")
 _NEAR = 0.8  # "close to the best" in the heading
 
 
-def build_sweep(outcomes: Outcomes) -> Sweep | None:
-    """Return the sweep of a run; None if no cell with a positive alpha was scored on dev."""
+def build_sweep(outcomes: Outcomes, unit: Strength) -> Sweep | None:
+    """Return the sweep of a run; None if no cell with a positive alpha was scored on dev.
+
+    Args:
+        outcomes: What the sweep showed.
+        unit: How its alphas are written.
+    """
     best = outcomes.best_cell("dev")
     if best is None or best.layer is None:
         return None
@@ -26,10 +32,11 @@ def build_sweep(outcomes: Outcomes) -> Sweep | None:
         finding=_finding(outcomes, grids[0].layers, best),
         note=_random_note(outcomes),
         best=best,
+        unit=unit,
         combined=_combined(outcomes, best),
         grids=grids,
         strength_finding=strength_finding(outcomes, best),
-        strength=strength_curve(outcomes, best.layer),
+        strength=strength_curve(outcomes, best.layer, unit),
         by_layer=layer_curves(outcomes, grids[0].layers),
         depth_finding=depth_finding(by_layer),
         depth=by_layer,

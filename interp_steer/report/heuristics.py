@@ -1,11 +1,16 @@
-"""Every heuristic by layer, under what the sweep found there: one row each, on one scale."""
+"""Every heuristic by layer, under what the sweep found there: one row each, on one scale.
+
+The truth is the one that cells are chosen by: the combined score, here of each layer on test prompts at the alpha that
+dev chose for it.
+"""
 
 from collections.abc import Mapping, Sequence
 
 from interp_steer.findings import AnalysisResult, Figure, Number, Series
 from interp_steer.report.content import Sweep
+from interp_steer.report.curves import combined_by_layer
 
-TRUTH = "sweep: behavior on test"
+TRUTH = "sweep: combined score on test"
 
 
 def heuristic_map(analyses: Sequence[AnalysisResult], sweep: Sweep | None) -> Figure | None:
@@ -20,7 +25,7 @@ def heuristic_map(analyses: Sequence[AnalysisResult], sweep: Sweep | None) -> Fi
     if not rows or sweep is None or sweep.depth is None:
         return None
     n = max(len(scores) for scores in rows.values())
-    depth = dict(zip(sweep.depth.x, sweep.depth.series[0].y, strict=True))
+    depth = dict(zip(sweep.depth.x, combined_by_layer(sweep.depth), strict=True))
     truth: Mapping[str, Sequence[Number]] = {TRUTH: [depth.get(layer) for layer in range(n)]}
     series = tuple(
         Series(name=name, y=_scaled(values))
@@ -41,7 +46,7 @@ def heuristic_finding(figure: Figure) -> str:
     truth, *others = figure.series
     (best, *_) = _peaks(figure, truth)
     parts = [f"{series.name} at {', '.join(map(str, _peaks(figure, series)[:3]))}" for series in others]
-    return f"The sweep peaks at layer {best}; {'; '.join(parts)}."
+    return f"The combined score of the sweep, by which cells are chosen, peaks at layer {best}; {'; '.join(parts)}."
 
 
 def _peaks(figure: Figure, series: Series) -> list[float | int | str]:

@@ -51,7 +51,7 @@ def write_index(folder: Path) -> Path:
         title=_title([summary for _, summary in found]),
         entries=[_entry(folder, path, summary) for path, summary in found],
         script=Markup(script),  # noqa: S704 (our own file)
-        policy=page_policy([script]),
+        policy=page_policy(script),
     )
     write_text(folder / "index.html", text)
     return folder / "index.html"

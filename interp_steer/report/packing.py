@@ -1,4 +1,4 @@
-"""What the page's code reads: every completion, every table with all its digits, and the colored tokens.
+"""What the page's code reads: completions, tables with all their digits, colored tokens, and the libraries of figures.
 
 It is compressed, because a large sweep writes more text than a page may weigh, and in base64, in which no text can end
 the element it stands in.
@@ -8,6 +8,7 @@ import gzip
 import json
 from base64 import b64encode
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 
 from interp_steer.report.content import Report, Sample, Sweep
@@ -44,8 +45,13 @@ def compressed(data: Mapping[str, Any]) -> str:
     Raises:
         ValueError: If a number is NaN or infinite.
     """
-    raw = json.dumps(data, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
-    return b64encode(gzip.compress(raw, mtime=0)).decode()
+    return compressed_text(json.dumps(data, ensure_ascii=False, allow_nan=False, separators=(",", ":")))
+
+
+@lru_cache(maxsize=4)  # the libraries are the same on every page
+def compressed_text(text: str) -> str:
+    """Return a text as the page's code unpacks it: gzip, in base64."""
+    return b64encode(gzip.compress(text.encode(), mtime=0)).decode()
 
 
 def _texts(sweep: Sweep, length: int | None) -> dict[str, Any]:
@@ -66,7 +72,6 @@ def _texts(sweep: Sweep, length: int | None) -> dict[str, Any]:
             }
             for item in sweep.cells
         },
-        "keys": sweep.grids[0].keys,
     }
 
 

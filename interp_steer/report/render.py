@@ -4,6 +4,8 @@ import dataclasses
 import json
 import re
 from base64 import b64encode
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, Literal
@@ -19,16 +21,37 @@ from interp_steer.report.build import build_report
 from interp_steer.report.content import Report
 from interp_steer.report.describe import figure_finding
 from interp_steer.report.drawings import curve_dots, curve_path, whiskers
-from interp_steer.report.figures import figure_json, grid_json
+from interp_steer.report.figures import figure_json
 from interp_steer.report.heuristics import heuristic_finding
 from interp_steer.report.intervals import alike
-from interp_steer.report.packing import packed
+from interp_steer.report.maps import layer_labels, map_data, shades, unscored
+from interp_steer.report.packing import compressed_text, packed
 from interp_steer.report.tables import figure_table, grid_table, panel_table, promoted_table, token_table
 from interp_steer.report.tokens import circuitsvis_bundle
 from interp_steer.run import Run
 
-FOLDED = 1500  # characters of a text that stand on the page before one asks for the rest; as in page/4-cells.js
+FOLDED = 1500  # characters of a text that stand on the page before one asks for the rest; as in page/5-cells.js
 _ROOM = 7_400_000  # bytes for libraries and packed data together, of the 8 MB that a page may have
+
+
+@dataclass(frozen=True, kw_only=True)
+class Library:
+    """A JavaScript library of a page; it is loaded when the first of its figures comes near.
+
+    Attributes:
+        name: Name in the page.
+        source: Address of its file beside the page; empty where the page holds it.
+        script: Its code, where the page holds it.
+    """
+
+    name: str
+    source: str
+    script: str
+
+    @property
+    def packed(self) -> str:
+        """What stands in the page: the compressed code, or nothing."""
+        return compressed_text(self.script) if self.script else ""
 
 
 def write_report(run: Run, out: Path | None = None, assets: Literal["inline", "shared"] = "inline") -> Path:
@@ -48,18 +71,35 @@ def write_report(run: Run, out: Path | None = None, assets: Literal["inline", "s
     """
     path = out or run.report_path
     report = build_report(run)
-    libraries = {f"plotly-{get_plotlyjs_version()}.js": get_plotlyjs()}
+    scripts = {f"plotly-{get_plotlyjs_version()}.js": get_plotlyjs()}
     if report.tokens:
-        libraries["circuitsvis.js"] = circuitsvis_bundle()
+        scripts["circuitsvis.js"] = circuitsvis_bundle()
     if assets == "shared":
-        for name, script in libraries.items():
+        for name, script in scripts.items():
             if not (file := path.parent / "assets" / name).exists() or file.read_text(encoding="utf-8") != script:
                 write_text(file, script)
-    write_text(path, render(report, libraries, assets))
+    write_text(path, render(report, held_libraries(scripts, assets)))
     return path
 
 
-def render(report: Report, libraries: dict[str, str], assets: Literal["inline", "shared"]) -> str:
+def held_libraries(scripts: Mapping[str, str], assets: Literal["inline", "shared"]) -> list[Library]:
+    """Return how a page holds its libraries.
+
+    Args:
+        scripts: Code by file name, ``NAME.js`` or ``NAME-VERSION.js``.
+        assets: Whether it lies in the page or beside it.
+    """
+    return [
+        Library(
+            name=re.split(r"[-.]", file)[0],
+            source=f"assets/{file}" if assets == "shared" else "",
+            script="" if assets == "shared" else script,
+        )
+        for file, script in scripts.items()
+    ]
+
+
+def render(report: Report, libraries: Sequence[Library]) -> str:
     """Return the page of a report."""
     figures: dict[str, Any] = {}
     tables: dict[str, Any] = {}
@@ -75,22 +115,20 @@ def render(report: Report, libraries: dict[str, str], assets: Literal["inline", 
     environment = page_environment()
     environment.globals.update(
         figure=lambda name, figure: plot(name, figure_json(figure)),
-        grid=lambda grid: plot(f"grid-{grid.score}", grid_json(grid)),
         csv=csv,
         # The data is packed once every table of the page is known, which is when the template comes to its end.
-        packed=lambda: packed(report, tables, _ROOM - sum(map(len, libraries.values()))),
+        packed=lambda: packed(report, tables, _ROOM - sum(len(each.packed) for each in libraries)),
     )
     page = page_script()
-    inline = list(libraries.values()) if assets == "inline" else []
     return environment.get_template("report.html.j2").render(
         report=report,
         headline_alike=any(item.effect and alike(item.effect) for item in report.headline.contrasts)
         if report.headline
         else False,
         style=Markup(template_text("style.css")),  # noqa: S704 (our own file)
-        scripts=[Markup(script) for script in (*inline, page)],  # noqa: S704 (the libraries' and our own)
-        sources=[f"assets/{name}" for name in libraries] if assets == "shared" else [],
-        policy=page_policy([*inline, page], shared=assets == "shared"),
+        script=Markup(page),  # noqa: S704 (our own)
+        libraries=libraries,
+        policy=page_policy(page, libraries),
         figures=figures,
         summary=dataclasses.asdict(report.summary),
     )
@@ -133,6 +171,10 @@ def page_environment() -> jinja2.Environment:
         token_table=token_table,
         heuristic_finding=heuristic_finding,
         whiskers=whiskers,
+        shades=shades,
+        unscored=unscored,
+        layer_labels=layer_labels,
+        map_data=map_data,
         path=curve_path,
         dots=curve_dots,
         folded=FOLDED,
@@ -168,8 +210,10 @@ def _ranged(text: str) -> Markup:
     )
 
 
-def page_policy(scripts: list[str], *, shared: bool = False) -> str:
+def page_policy(script: str = "", libraries: Sequence[Library] = ()) -> str:
     """Return a content security policy: these very scripts run, nothing else does, and nothing is fetched."""
-    hashes = [f"'sha256-{b64encode(sha256(script.encode()).digest()).decode()}'" for script in scripts]
-    allowed = " ".join([*hashes, *(["'self'", "file:"] if shared else [])])
+    inline = [text for text in (script, *(each.script for each in libraries)) if text]
+    hashes = [f"'sha256-{b64encode(sha256(text.encode()).digest()).decode()}'" for text in inline]
+    beside = ["'self'", "file:"] if any(each.source for each in libraries) else []
+    allowed = " ".join([*hashes, *beside]) or "'none'"
     return f"default-src 'none'; script-src {allowed}; style-src 'unsafe-inline'; img-src data: blob:; base-uri 'none'"

@@ -15,7 +15,7 @@ from interp_steer.files import parsed, record_of, write_text
 from interp_steer.findings import AnalysisResult, Table
 from interp_steer.report.figures import figure_json
 from interp_steer.report.packing import compressed
-from interp_steer.report.render import page_environment, page_policy, page_script, template_text
+from interp_steer.report.render import held_libraries, page_environment, page_policy, page_script, template_text
 
 ORDER = ("heuristics", "steerable", "claims", "responses", "off_target")
 
@@ -86,13 +86,15 @@ def render_study(about: Mapping[str, Any], results: Sequence[AnalysisResult]) ->
         csv=keep,
         packed=lambda: compressed({"generations": None, "projections": None, "tables": tables}),
     )
-    scripts = [get_plotlyjs(), page_script()]
+    libraries = held_libraries({"plotly.js": get_plotlyjs()}, "inline")
+    page = page_script()
     return environment.get_template("study.html.j2").render(
         about=about,
         results=results,
         style=Markup(template_text("style.css")),  # noqa: S704 (our own file)
-        scripts=[Markup(script) for script in scripts],  # noqa: S704 (the library's and our own)
-        policy=page_policy(scripts),
+        script=Markup(page),  # noqa: S704 (our own)
+        libraries=libraries,
+        policy=page_policy(page, libraries),
         figures=figures,
     )
 

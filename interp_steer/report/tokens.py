@@ -123,7 +123,7 @@ def safe_token(token: str) -> str:
 
 
 def circuitsvis_bundle() -> str:
-    """Return circuitsvis' script, fit for an inline ``<script>``; found without importing the package (and torch).
+    """Return circuitsvis' script; found without importing the package (and torch).
 
     Raises:
         RunError: If the installed package has no bundle.
@@ -133,8 +133,7 @@ def circuitsvis_bundle() -> str:
     path = next((file for folder in folders if (file := Path(folder, "dist", "cdn", "iife.js")).is_file()), None)
     if path is None:
         raise RunError("circuitsvis is not installed with its script; run 'pip install circuitsvis'")
-    script = path.read_text(encoding="utf-8").partition("//# sourceMappingURL=")[0]
-    return script.replace("</script", "<\\/script")
+    return path.read_text(encoding="utf-8").partition("//# sourceMappingURL=")[0]
 
 
 def _text(item: dict[str, Any], cosines: np.ndarray, shown: int, layer: int) -> TokenText:

@@ -10,7 +10,7 @@ from axe_playwright_python.sync_playwright import Axe
 from interp_steer.files import write_text
 from interp_steer.report.compare import write_comparison
 from interp_steer.report.index import write_index
-from interp_steer.report.render import render, write_report
+from interp_steer.report.render import held_libraries, render, write_report
 
 # A function, since the page's own policy forbids the evaluation of strings.
 DRAWN = "() => [...document.querySelectorAll('[data-figure]')].every(plot => plot.querySelector('svg'))"
@@ -22,7 +22,7 @@ def written(finished_run, report, tmp_path_factory):
     """The report, inline; an index over it; and a comparison of the run with itself."""
     folder = tmp_path_factory.mktemp("pages")
     write_report(finished_run, folder / "refusal.html")
-    write_text(folder / "deeper" / "same.html", render(report, {}, "shared"))
+    write_text(folder / "deeper" / "same.html", render(report, []))
     write_comparison(finished_run, finished_run, folder / "both" / "comparison.html")
     write_index(folder)
     return folder
@@ -42,10 +42,9 @@ def violations(page):
 
 def cell_center(page, score, layer, alpha):
     """Where a cell of a map is on the screen: the third alpha of three is the top row."""
-    plot = page.locator(f"[data-grid={score}]")
-    plot.locator(".nsewdrag").wait_for(state="attached")
-    plot.scroll_into_view_if_needed()
-    box = plot.locator(".nsewdrag").bounding_box()
+    field = page.locator(f"[data-grid={score}] .field")
+    field.scroll_into_view_if_needed()
+    box = field.bounding_box()
     return box["x"] + box["width"] * (layer + 0.5) / 30, box["y"] + box["height"] * (2.5 - alpha) / 3
 
 
@@ -57,7 +56,7 @@ def test_the_page_asks_for_nothing_and_has_no_errors(page, asked):
 
 def test_every_figure_gets_drawn(page):
     page.wait_for_function(DRAWN)
-    assert page.locator("[data-figure]").count() == 11
+    assert page.locator("[data-figure]").count() == 8
     page.wait_for_function("() => [...document.querySelectorAll('.colored')].every(text => text.innerText.length > 10)")
 
 
@@ -79,14 +78,13 @@ def test_a_click_on_a_cell_shows_what_it_wrote_beside_the_baseline(page, finishe
 
 def test_the_map_says_its_interval_when_pointed_at(page):
     page.mouse.move(*cell_center(page, "combined", layer=14, alpha=1))
-    page.locator(".hoverlayer .hovertext").first.wait_for()
-    said = page.locator(".hoverlayer").first.text_content()
-    assert re.search(r"layer 14, alpha 0\.3combined .*0\.\d\d.* \[0\.\d\d, (0|1)\.\d\d\]n = 12", said), said
+    said = page.locator("#map-tip").inner_text()
+    assert re.fullmatch(r"layer 14, alpha 0\.3\s+combined 0\.\d\d \[0\.\d\d, [01]\.\d\d\]\s+n = 12", said), said
+    page.mouse.move(2, 2)
+    assert not page.locator("#map-tip").is_visible()
 
 
 def test_the_maps_work_with_the_keyboard_alone(page):
-    plot = page.locator("[data-grid=combined]")
-    plot.locator(".nsewdrag").wait_for(state="attached")
     page.locator(".skip").focus()
     for _ in range(60):
         page.keyboard.press("Tab")
@@ -136,6 +134,7 @@ def test_a_figure_comes_down_as_csv_with_every_digit(page, report):
     rows = list(csv.reader(io.StringIO(caught.value.path().read_text(encoding="utf-8-sig"))))
     assert rows[0][:4] == ["layer", "behavior", "behavior: low", "behavior: high"]
     assert len(rows) == 31
+    assert rows[0][7:10] == ["combined", "combined: low", "combined: high"]
     assert float(rows[15][1]) == report.sweep.depth.series[0].y[14]
 
 
@@ -189,9 +188,70 @@ def test_the_index_sorts_by_what_one_presses(open_page, written, bare_run):
     assert links.first.get_attribute("href") == "bare.html"
 
 
-def test_print_has_every_figure(open_page, written):
+PRINTABLE = """() => [...document.querySelectorAll("figure:has([data-figure])")].every(
+    figure => figure.querySelector("[data-figure] svg") || figure.querySelector("details").open)"""
+
+
+def test_print_has_every_figure_or_its_numbers(open_page, written):
     page = open_page(written / "refusal.html")
+    assert page.evaluate("document.querySelectorAll('[data-figure] svg').length") == 0, "too late to show anything"
     page.emulate_media(media="print")
     page.evaluate("dispatchEvent(new Event('beforeprint'))")
-    assert page.evaluate("[...document.querySelectorAll('[data-figure]')].every(plot => plot.querySelector('svg'))")
+    assert page.evaluate(PRINTABLE)
+    page.evaluate("dispatchEvent(new Event('afterprint'))")
+    assert page.locator("figure:has([data-figure]) details[open]").count() == 0
+    page.wait_for_function(DRAWN)
+    page.evaluate("dispatchEvent(new Event('beforeprint'))")
+    assert page.locator("figure:has([data-figure]) details[open]").count() == 0, "a figure that is drawn is enough"
     assert not page.locator(".contents").is_visible()
+
+
+def test_the_maps_are_there_before_any_library_and_a_click_waits_for_nothing_else(page):
+    assert page.locator("[data-grid=combined] .field path").count() > 3
+    page.mouse.click(*cell_center(page, "combined", layer=3, alpha=2))
+    assert page.locator("#texts-heading").inner_text() == "Layer 3 at alpha 0.45: what it wrote"
+    assert page.evaluate("typeof Plotly + typeof CircuitsVis") == "undefinedundefined"
+    assert page.locator("[data-grid=combined] .chosen").get_attribute("x") == "3"
+
+
+def test_a_phone_reads_the_labels_of_several_marks_in_a_list(open_page, written):
+    page = open_page(written / "refusal.html", width=390)
+    page.wait_for_function(DRAWN)
+    figure = page.locator("#figure-analysis-magnitude-1")
+    assert figure.locator(".marks li").all_inner_texts() == [
+        "layer 14: best layer of the sweep",
+        "layer 23: 80 % depth",
+    ]
+    assert figure.locator(".annotation").count() == 0
+    cut = page.evaluate(
+        """[...document.querySelectorAll("[data-figure] text")].filter(text => {
+            const box = text.getBoundingClientRect();
+            return box.width && (box.left < -1 || box.right > innerWidth + 1);
+        }).map(text => text.textContent)"""
+    )
+    assert cut == []
+
+
+def test_a_browser_that_cannot_unpack_says_so_and_shows_the_rest(browser, written):
+    page = browser.new_page()
+    errors = []
+    page.on("pageerror", lambda error: errors.append(str(error)))
+    page.add_init_script("delete window.DecompressionStream")
+    page.goto((written / "refusal.html").as_uri())
+    said = page.get_by_role("alert").inner_text()
+    assert "This browser cannot unpack" in said
+    assert "completions, figures and downloads" in said
+    page.mouse.move(*cell_center(page, "combined", layer=14, alpha=1))
+    assert page.locator("#map-tip").inner_text().startswith("layer 14, alpha 0.3")
+    assert page.locator("h1").is_visible()
+    assert errors == []
+    page.close()
+
+
+def test_a_library_that_is_not_beside_the_page_is_missed_in_words(browser, report, tmp_path):
+    libraries = held_libraries({"plotly.js": "0", "circuitsvis.js": "0"}, "shared")
+    write_text(tmp_path / "alone.html", render(report, libraries))
+    page = browser.new_page()
+    page.goto((tmp_path / "alone.html").as_uri())
+    page.get_by_role("alert").filter(has_text="assets/").wait_for()
+    page.close()

@@ -3,6 +3,7 @@ import pytest
 from interp_steer.outcomes import UNSTEERED, read_outcomes
 from interp_steer.records import Cell
 from interp_steer.report.drawings import curve_dots, curve_path
+from interp_steer.report.heuristics import heuristic_finding
 
 
 def test_every_layer_has_its_curves(finished_run, report):
@@ -37,8 +38,11 @@ def test_a_curve_fills_its_panel_and_breaks_at_gaps():
 
 def test_the_map_of_heuristics_puts_the_sweep_first_and_each_row_on_one_scale(report):
     figure = report.heuristics
-    assert [series.name for series in figure.series] == ["sweep: behavior on test", "magnitude ratio"]
+    assert [series.name for series in figure.series] == ["sweep: combined score on test", "magnitude ratio"]
     for series in figure.series:
         defined = [value for value in series.y if value is not None]
         assert (min(defined), max(defined)) == pytest.approx((0.0, 1.0))
     assert figure.series[1].y[29] == 1.0  # the ratio grows with depth
+    combined = next(series.y for series in report.sweep.depth.series if series.name == "combined")
+    assert figure.series[0].y.index(1.0) == combined.index(max(combined))
+    assert "The combined score of the sweep, by which cells are chosen, peaks" in heuristic_finding(figure)

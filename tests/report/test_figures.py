@@ -4,8 +4,7 @@ import re
 import pytest
 
 from interp_steer.findings import Figure, Mark, Series
-from interp_steer.report.content import Grid
-from interp_steer.report.figures import figure_json, grid_json
+from interp_steer.report.figures import figure_json
 from interp_steer.report.render import template_text
 
 
@@ -83,18 +82,6 @@ def test_a_heat_map_diverges_only_around_zero(values, name):
     (heat,) = drawn(lines(kind="heatmap", series=(Series(name="a", y=values),)))["data"]
     assert [color for _, color in heat["colorscale"]] == [f"var(--{name}-{step})" for step in range(5)]
     assert heat.get("zmid") == (0 if name == "diverging" else None)
-
-
-def test_a_strip_of_the_sweep_is_scaled_from_0_to_1_and_says_n():
-    grid = Grid(
-        score="behavior", finding="f", layers=(3, 5), alphas=(-0.1, 0.2), values=((0.5, None), (0.25, 1)),
-        low=((0.25, None), (0.1, 0.5)), high=((0.75, None), (0.5, 1)), n=((6, 0), (6, 6)),
-        keys=(("a", "b"), ("c", "d")),
-    )  # fmt: skip
-    (heat,) = json.loads(grid_json(grid))["data"]
-    assert (heat["zmin"], heat["zmax"]) == (0, 1)
-    assert heat["z"] == [[0.5, None], [0.25, 1]]
-    assert heat["hovertext"][0][0] == "layer 3, alpha −0.1<br>behavior <b>0.50</b> [0.25, 0.75]<br>n = 6"
 
 
 def test_every_color_variable_is_defined_by_the_stylesheet():

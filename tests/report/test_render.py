@@ -16,7 +16,7 @@ from interp_steer.findings import AnalysisResult
 from interp_steer.records import to_json
 from interp_steer.report.drawings import whiskers
 from interp_steer.report.packing import packed
-from interp_steer.report.render import page_environment, render, script_json, write_report
+from interp_steer.report.render import held_libraries, page_environment, render, script_json, write_report
 from interp_steer.report.tokens import circuitsvis_bundle
 
 LIMIT = 8_000_000  # bytes
@@ -27,7 +27,8 @@ class Page(HTMLParser):
 
     def __init__(self, path):
         super().__init__()
-        self.tags, self.ids, self.addresses, self.handlers, self.scripts, self.policy = [], [], [], [], {}, ""
+        self.tags, self.ids, self.addresses, self.handlers, self.sources = [], [], [], [], []
+        self.scripts, self.policy = {}, ""
         self.style, self._script = "", None
         self.feed(path.read_text(encoding="utf-8"))
 
@@ -37,6 +38,7 @@ class Page(HTMLParser):
         self.ids += [given["id"]] if "id" in given else []
         self.addresses += [value for name, value in attrs if name in ("src", "href", "xlink:href", "srcset", "action")]
         self.handlers += [name for name, _ in attrs if name.startswith("on")]
+        self.sources += [given["data-source"]] if "data-source" in given else []
         if given.get("http-equiv") == "Content-Security-Policy":
             self.policy = given["content"]
         self._script = None
@@ -51,8 +53,11 @@ class Page(HTMLParser):
     def handle_endtag(self, tag):  # noqa: ARG002
         self._script = None
 
+    def unpacked(self, name):
+        return gzip.decompress(b64decode(self.scripts[name])).decode()
+
     def packed(self):
-        return json.loads(gzip.decompress(b64decode(self.scripts["packed"])))
+        return json.loads(self.unpacked("packed"))
 
     def data(self, name):
         def refuse(constant):
@@ -98,7 +103,7 @@ def test_hostile_text_stays_text(page, hostile):
 
 
 def test_data_cannot_end_its_element(page):
-    assert all("<" not in page.scripts[name] for name in ("summary", "figures", "packed"))
+    assert all("<" not in page.scripts[name] for name in ("summary", "figures", "maps", "packed"))
     assert script_json({"a": "</script><!--"}) == '{"a":"\\u003c/script>\\u003c!--"}'
     with pytest.raises(ValueError, match="JSON compliant"):
         script_json(float("nan"))
@@ -126,7 +131,7 @@ def test_a_completion_of_100_000_characters_is_kept_and_folded(report):
     changed = replace(
         report, sweep=replace(report.sweep, cells=cells), headline=replace(report.headline, examples=examples)
     )
-    text = render(changed, {}, "shared")
+    text = render(changed, [])
     assert "98,500 more characters" in text
     data = json.loads(gzip.decompress(b64decode(packed(changed, {}, LIMIT))))
     rows = [row for cell in data["generations"]["cells"].values() for split in cell["splits"].values() for row in split]
@@ -143,21 +148,23 @@ def test_texts_are_shortened_and_say_so_where_the_page_would_grow_too_large(repo
 
 def test_only_the_scripts_that_were_written_may_run(page):
     ours = [text for name, text in page.scripts.items() if name.startswith("script-")]
+    held = [page.unpacked(f"library-{name}") for name in ("plotly", "circuitsvis")]
+    assert held == [get_plotlyjs(), circuitsvis_bundle()]
     hashes = re.findall(r"'sha256-([^']+)'", page.policy)
-    assert hashes == [b64encode(hashlib.sha256(text.encode()).digest()).decode() for text in ours]
-    assert len(hashes) == 3
+    assert hashes == [b64encode(hashlib.sha256(text.encode()).digest()).decode() for text in (*ours, *held)]
+    assert len(ours) == 1
     assert page.policy.startswith("default-src 'none'; script-src 'sha256-")
 
 
 def test_every_plot_has_its_figure_and_every_figure_its_plot(written, page):
     wanted = re.findall(r'data-figure="([^"]+)"', written.read_text(encoding="utf-8").split("<script")[0])
     assert sorted(wanted) == sorted(page.data("figures"))
-    assert {"grid-combined", "strength", "depth", "analysis-magnitude-1"} <= set(wanted)
+    assert {"strength", "depth", "analysis-magnitude-1"} <= set(wanted)
 
 
 def test_every_cell_of_the_maps_has_its_completions(page):
     generations = page.packed()["generations"]
-    assert all(key in generations["cells"] for row in generations["keys"] for key in row)
+    assert all(key in generations["cells"] for row in page.data("maps")["keys"] for key in row)
     assert generations["best"] == "steered@14:+0.3"
     assert all(
         row[0] in generations["prompts"]
@@ -168,7 +175,7 @@ def test_every_cell_of_the_maps_has_its_completions(page):
 
 
 def test_page_code_writes_model_text_as_text_only(page):
-    ours = list(page.scripts.values())[-1]
+    (ours,) = (text for name, text in page.scripts.items() if name.startswith("script-"))
     assert "textContent" in ours
     assert not re.search(r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|\beval\b", ours)
 
@@ -193,8 +200,8 @@ def test_a_sentence_is_escaped_before_its_intervals_are_set_apart():
 
 
 def test_the_same_run_gives_the_same_page(report, written):
-    libraries = {"plotly.js": get_plotlyjs(), "circuitsvis.js": circuitsvis_bundle()}
-    assert render(report, libraries, "inline") == written.read_text(encoding="utf-8")
+    libraries = held_libraries({"plotly.js": get_plotlyjs(), "circuitsvis.js": circuitsvis_bundle()}, "inline")
+    assert render(report, libraries) == written.read_text(encoding="utf-8")
 
 
 def test_a_bare_run_has_a_page_too(bare_run):
@@ -211,8 +218,8 @@ def test_shared_scripts_lie_beside_the_page_once(finished_run, bare_run, tmp_pat
     before = {path: path.stat().st_mtime_ns for path in (tmp_path / "assets").iterdir()}
     write_report(bare_run, tmp_path / "b.html", assets="shared")
     assert {path: path.stat().st_mtime_ns for path in (tmp_path / "assets").iterdir()} == before
-    scripts = [address for address in first.addresses if not address.startswith("#")]
-    assert sorted(scripts) == sorted(f"assets/{path.name}" for path in before)
+    assert all(address.startswith("#") for address in first.addresses), "the page's code loads them when it needs them"
+    assert sorted(first.sources) == sorted(f"assets/{path.name}" for path in before)
     assert (tmp_path / "a.html").stat().st_size < LIMIT / 4
 
 

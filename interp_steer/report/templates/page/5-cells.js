@@ -5,24 +5,7 @@ const FOLDED = 1500; // characters
 const places = { test: "Held-out test prompts", dev: "Dev prompts" };
 function cells(generations) {
   const $ = (id) => document.getElementById(id);
-  let [chosen, cursor] = [generations.best, null];
-  const outline = (layer, alpha, width, dash, name) => ({
-    type: "rect", x0: layer - 0.5, x1: layer + 0.5, y0: alpha - 0.5, y1: alpha + 0.5,
-    line: { color: color(name), width, dash },
-  });
-  outlines = () => {
-    const found = [];
-    generations.keys.forEach((row, alpha) => row.forEach((key, layer) => {
-      if (key === chosen) found.push(outline(layer, alpha, 2.5, "solid", "--series-2"));
-      else if (key === generations.best) found.push(outline(layer, alpha, 1.5, "dot", "--series-2"));
-    }));
-    if (cursor) found.push(outline(cursor[1], cursor[0], 2, "dash", "--ink"));
-    return found;
-  };
-  function frame() {
-    const shapes = outlines();
-    for (const element of drawn) if (element.dataset.grid) Plotly.relayout(element, { shapes });
-  }
+  let chosen = generations.best;
 
   function words(pieces, shared) {
     const box = make("div", "text");
@@ -111,36 +94,10 @@ function cells(generations) {
     for (const button of document.querySelectorAll(".cells button")) {
       button.setAttribute("aria-pressed", String(button.dataset.key === key));
     }
-    frame();
+    frames(generations.best, chosen);
     if (!scroll) return;
     $("texts").scrollIntoView();
     $("texts-heading").focus({ preventScroll: true });
-  }
-
-  function keyboard(element) {
-    const rows = generations.keys;
-    const [last, right] = [rows.length - 1, rows[0].length - 1];
-    const moves = { ArrowUp: [1, 0], ArrowDown: [-1, 0], ArrowLeft: [0, -1], ArrowRight: [0, 1] };
-    const say = () => {
-      const [alpha, layer] = cursor;
-      const spec = specs[element.dataset.figure].data[0];
-      $("map-said").textContent = (spec.hovertext[alpha][layer] || "").replace(/<br>/g, ", ").replace(/<\/?b>/g, "");
-      frame();
-    };
-    element.addEventListener("focus", () => {
-      const alpha = Math.max(0, rows.findIndex((row) => row.includes(chosen)));
-      cursor = [alpha, Math.max(0, rows[alpha].indexOf(chosen))];
-      if (element.matches(":focus-visible")) say();
-    });
-    element.addEventListener("blur", () => { cursor = null; frame(); });
-    element.addEventListener("keydown", (event) => {
-      const move = moves[event.key];
-      if (!cursor || !(move || event.key === "Enter" || event.key === " ")) return;
-      event.preventDefault();
-      if (!move) { choose(rows[cursor[0]][cursor[1]], true); return; }
-      cursor = [Math.min(last, Math.max(0, cursor[0] + move[0])), Math.min(right, Math.max(0, cursor[1] + move[1]))];
-      say();
-    });
   }
 
   const select = $("cell");
@@ -154,8 +111,7 @@ function cells(generations) {
   for (const button of document.querySelectorAll(".cells button")) {
     button.addEventListener("click", () => choose(button.dataset.key, true));
   }
-  clicked = (alpha, layer) => choose(generations.keys[alpha][layer], true);
-  plots.filter((element) => element.dataset.grid).forEach(keyboard);
+  clicked = (key) => choose(key, true);
   $("texts-csv").addEventListener("click", () => {
     const rows = Object.entries(generations.cells[chosen].splits).flatMap(([split, found]) => found.map((row) => [
       chosen, split, row[PROMPT], generations.prompts[row[PROMPT]], row[TEXT], row[FINISH], ...row.slice(BEHAVIOR, FINISH),
@@ -163,4 +119,5 @@ function cells(generations) {
     save(`completions ${chosen}`, ["cell", "split", "prompt_id", "prompt", "text", "finish", "behavior", "coherence", "combined", "reason"], rows);
   });
   choose(chosen, false);
+  if (early) clicked(early);
 }

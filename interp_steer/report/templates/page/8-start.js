@@ -10,7 +10,10 @@ const reading = new IntersectionObserver((entries) => {
 }, { rootMargin: "-15% 0px -75% 0px" });
 for (const id of links.keys()) reading.observe(document.getElementById(id));
 
-unpacked().then((data) => {
+// The rest of the page is behind this script: the maps can be used before it has come.
+async function start() {
+  if (!unpacks) return;
+  const data = await (await unpacked(document.getElementById("packed"))).json();
   if (data.generations) cells(data.generations);
   downloads(data.tables);
   if (data.projections) tokens(data.projections);
@@ -19,7 +22,10 @@ unpacked().then((data) => {
   const idle = window.requestIdleCallback || ((work) => setTimeout(work, 200));
   const next = () => {
     const [first] = waiting.keys();
-    if (first) { due(first); idle(next); }
+    if (first) Promise.resolve(due(first)).then(() => idle(next));
   };
   setTimeout(() => idle(next), 2000);
+}
+addEventListener("DOMContentLoaded", () => {
+  start().catch((error) => unreadable(`The compressed part of this page is damaged (${error.message}).`));
 });

@@ -33,6 +33,6 @@ function tokens(projections) {
       }));
     }
   }
-  frames.forEach((frame, number) => whenSeen(frame, () => { seen.add(number); color(number, +slider.value); }));
+  frames.forEach((frame, number) => whenSeen(frame, "circuitsvis", () => { seen.add(number); color(number, +slider.value); }));
   slider.addEventListener("input", () => showLayer(+slider.value));
 }
