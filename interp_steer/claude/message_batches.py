@@ -2,8 +2,8 @@
 
 A batch is written down before it is handed in, and its id as soon as there is one; a batch whose id never came is
 looked for (:mod:`interp_steer.claude.adoption`). It is forgotten when the reply after its last one is asked for, so
-whoever takes the replies writes each down before taking the next, and a crash costs nothing twice. Results that the
-service holds no more are ``no result``.
+whoever takes the replies writes each down before taking the next, and a crash costs nothing twice. Answers in it which
+this round does not ask for are kept for one that does. Results that the service holds no more are ``no result``.
 """
 
 import time
@@ -54,15 +54,20 @@ class Batches:
         ours = [batch for batch in state.batches if batch.purpose == purpose]
         self._earlier = {item: batch for batch in ours for item in batch.items}
         self._found: Open = {}
+        self._claimed: list[Reply] = []
 
     def new(self, questions: Iterator[Question]) -> Iterator[Question]:
-        """Yield the questions that no earlier batch holds; :meth:`found` answers the others.
+        """Yield the questions that no earlier batch holds or has answered; :meth:`found` answers the others.
 
         Raises:
             JudgeError: If it cannot be found out whether the service took a batch.
         """
         for question in questions:
             name = custom_id(self._purpose, self._service.model, question)
+            claimed = reply_of(question, self._state.unclaimed.get(name))
+            if claimed.answer is not None:
+                self._claimed.append(claimed)
+                continue
             batch = self._earlier.get(name)
             if batch is not None and not batch.id:
                 adopted = adopt(batch, self._service, self._budget, self._state, self._patience)
@@ -78,7 +83,9 @@ class Batches:
                 self._found.setdefault(batch, {})[name] = stub(question)
 
     def found(self) -> Iterator[Reply]:
-        """Yield the replies to the questions that :meth:`new` found in earlier batches."""
+        """Yield the replies to the questions that :meth:`new` found in earlier batches, or answered by them."""
+        while self._claimed:
+            yield self._claimed.pop()
         while self._found:
             yield from self._next_to_end(self._found)
 
@@ -135,10 +142,12 @@ class Batches:
         batches = {batch.id: batch for batch in under_way}
         name, gone = self._wait(batches, self._state.kept)
         batch = batches[name]
-        read = Read(left=dict(under_way[batch]), unread=set(batch.items))
+        asked = under_way[batch]
+        read = Read(left=dict(asked), unread=set(batch.items), others=frozenset(batch.items).difference(asked))
         yield from self._replies(name, read, readings=0 if gone else READINGS)
         for question in read.left.values():
             yield Reply(key=question.key, answer=None, reason="no result", usage=Usage())
+        self._state.keep(read.unclaimed)
         del under_way[batch]
         self._budget.close(batch, read.usage, len(read.unread))
 
@@ -153,6 +162,8 @@ class Batches:
                         read.unread.remove(item)
                         read.usage += usage
                         self._budget.note(usage)
+                    if item in read.others and result.get("type") == "succeeded":
+                        read.unclaimed[item] = result["message"]
                     if item in read.left:
                         yield reply_to_item(read.left.pop(item), result, self._service.scrubbed)
             except RequestError as failed:
@@ -162,7 +173,7 @@ class Batches:
                         "run again to read the others"
                     ) from None
             else:
-                if not read.left:
+                if not read.left and not read.unread & read.others:
                     return
 
 
@@ -173,12 +184,16 @@ class Read:
     Attributes:
         left: Questions of this round that have no reply yet, by custom id.
         unread: Custom ids, of earlier rounds too, whose result does not say yet what it took.
-        usage: What the others took.
+        others: Custom ids that this round does not ask for.
+        usage: What those that are read took.
+        unclaimed: Messages of the others, by custom id: paid for, so they are kept for a round that asks for them.
     """
 
     left: dict[str, Question]
     unread: set[str]
+    others: frozenset[str] = frozenset()
     usage: Usage = field(default_factory=Usage)
+    unclaimed: dict[str, Mapping[str, Any]] = field(default_factory=dict)
 
 
 def usage_of_item(result: Mapping[str, Any]) -> Usage | None:

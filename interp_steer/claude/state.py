@@ -1,16 +1,19 @@
 """What is written down before it is sent: the batches under way, and what may be charged for questions.
 
-One JSON file for a run or a behavior. A batch is written down before it is handed in, without its id; a process that
-ends before the id comes leaves that entry, and the next one looks for the batch at the service instead of paying for
-it again. The money is a bound: what the file holds is never less than what may have been charged.
+One JSON file for a run or a behavior, and beside it the answers that nobody has asked for yet. A batch is written down
+before it is handed in, without its id; a process that ends before the id comes leaves that entry, and the next one
+looks for the batch at the service instead of paying for it again. The money is a bound: what the file holds is never
+less than what may have been charged.
 """
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 from interp_steer.claude.questions import Question, Usage
 from interp_steer.errors import JudgeError, RunError
-from interp_steer.files import parsed, record_of, write_json
+from interp_steer.files import append_records, parsed, read_records, record_of, write_json
 from interp_steer.records import digest, to_json
 
 
@@ -59,6 +62,19 @@ class Charges:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Unclaimed:
+    """An answer that was paid for in a batch, read by a round which did not ask for it.
+
+    Attributes:
+        item: Custom id of its question.
+        message: What the service sent.
+    """
+
+    item: str
+    message: Mapping[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True)
 class Ledger:
     """What the file of a :class:`State` holds."""
 
@@ -76,6 +92,7 @@ class State:
         charges: By model.
         batches: In the order in which they were begun.
         bounds: By model, dollars up to which requests may be made before the file is written again.
+        unclaimed: Messages by custom id: answers that were paid for, and read when nobody asked for them.
 
     Raises:
         JudgeError: If the file is not one of these.
@@ -83,13 +100,18 @@ class State:
 
     def __init__(self, path: Path | None) -> None:
         self._path = path
+        self._unclaimed_path = path and path.with_name(f"{path.stem}-unclaimed.jsonl")
+        self.unclaimed: dict[str, Mapping[str, Any]] = {}
         self.charges: dict[str, Charges] = {}
         self.batches: list[Batch] = []
         self.bounds: dict[str, float] = {}
-        if path is None or not path.exists():
+        if path is None or self._unclaimed_path is None:
             return
         remedy = "restore the file, or delete it: its batches are then paid for again, and its costs are forgotten"
         try:
+            self.unclaimed = {one.item: one.message for one in read_records(self._unclaimed_path, Unclaimed)}
+            if not path.exists():
+                return
             kept = record_of(Ledger, parsed(path.read_bytes(), str(path), remedy), str(path), remedy)
         except RunError as error:
             raise JudgeError(str(error)) from error
@@ -113,9 +135,10 @@ class State:
         """Where the ids of batches are, for a message."""
         return f"the ids are kept in {self._path}" if self._path is not None else "the ids were not kept"
 
-    def under_way(self, purpose: str) -> frozenset[str]:
-        """Return the custom ids of the questions in batches for a purpose."""
-        return frozenset(item for batch in self.batches if batch.purpose == purpose for item in batch.items)
+    def paid(self, purpose: str) -> frozenset[str]:
+        """Return the custom ids of the questions in batches for a purpose, and of answers that nobody asked for yet."""
+        under_way = (item for batch in self.batches if batch.purpose == purpose for item in batch.items)
+        return frozenset((*under_way, *self.unclaimed))
 
     def begin(self, batch: Batch) -> None:
         """Write down a batch that is about to be handed in."""
@@ -128,6 +151,13 @@ class State:
         self.batches[self.batches.index(batch)] = named
         self.write()
         return named
+
+    def keep(self, messages: Mapping[str, Mapping[str, Any]]) -> None:
+        """Write down answers that were paid for and not asked for, by custom id."""
+        self.unclaimed.update(messages)
+        if self._unclaimed_path is not None and messages:
+            lines: Iterable[Unclaimed] = (Unclaimed(item=item, message=said) for item, said in messages.items())
+            append_records(self._unclaimed_path, lines)
 
     def drop(self, batch: Batch) -> None:
         """Forget a batch that was not taken, or whose replies have been taken."""

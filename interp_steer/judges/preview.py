@@ -27,7 +27,7 @@ class Preview:
         judge: The model.
         generations: Generations without a current verdict.
         questions: Questions that are still to be asked to decide them, each text asked about once.
-        under_way: Questions in batches that were handed in before; they are not paid for again.
+        under_way: Questions in batches that were handed in before, or answered by one; they are not paid for again.
         gate: Questions about the obvious cases that come first.
         batches: Whether the questions go in message batches.
         input_tokens: Tokens of all questions; nothing is taken off for the cache.
@@ -79,7 +79,7 @@ def preview(run: Run, spec: ClaudeSpec, behavior: Behavior | None = None) -> Pre
     plan = make_plan(run, instrument, baselines, retry_unscored=spec.retry_unscored)
     check_gate_is_there(behavior)
     gate = gate_questions(gate_path(run, instrument), behavior, instrument) if plan.waiting else []
-    paid = State(account_path(run)).under_way("judge")
+    paid = State(account_path(run)).paid("judge")
     found: Counter[bool] = Counter()
 
     def unpaid() -> Iterator[Question]:

@@ -3,11 +3,12 @@
 import json
 
 import pytest
-from claude_server import Fault, seeded
+from claude_server import Fault, from_schema, seeded
 
 from interp_steer.claude import chunks, message_batches
 from interp_steer.claude.adoption import TAKEN_WITHIN
 from interp_steer.claude.client import BATCHES_ABOVE
+from interp_steer.claude.state import State
 from interp_steer.errors import JudgeError
 
 
@@ -247,6 +248,63 @@ def test_replies_that_were_taken_before_a_stop_are_not_paid_again(
     after = list(claude(batches=True, state=state).answers(left))
     one_reply_each(before + after, asked)
     assert set(claude_server.batches) == {"msgbatch_0000"}
+
+
+def left_behind(claude, server, asked, state):
+    """Hand in a batch and stop before it ends."""
+    server.looks = None
+    with pytest.raises(JudgeError):
+        list(claude(batches=True, state=state, patience=0.02).answers(asked))
+    server.looks = 0
+
+
+@pytest.mark.parametrize("batches", [True, False])
+def test_answers_that_a_round_does_not_ask_for_are_kept_for_the_next(
+    claude, claude_server, questions, one_reply_each, state, batches
+):
+    claude_server.answer = lambda request: {"score": 3, "reason": request["messages"][0]["content"]}
+    asked = questions(6)
+    left_behind(claude, claude_server, asked, state)
+    client = claude(batches=True, state=state)
+    one_reply_each(list(client.answers(asked[:2])), asked[:2])
+    assert (kept(state), len(State(state).unclaimed), client.charges.lost) == ([], 4, 0)
+    spent = client.charges
+    client = claude(batches=batches, state=state)
+    replies = one_reply_each(list(client.answers(asked[2:])), asked[2:])
+    assert all(replies[one.key].answer["reason"] == one.prompt for one in asked[2:])
+    assert (len(claude_server.batches), claude_server.calls["messages"]) == (1, 0)
+    assert client.charges == spent
+    assert client.spent.dollars == 0
+
+
+def test_kept_answers_are_those_of_the_very_question_and_purpose(claude, claude_server, questions, state):
+    left_behind(claude, claude_server, questions(3), state)
+    list(claude(batches=True, state=state).answers(questions(1)))
+    list(claude(state=state).answers(questions(3, system="Another rubric.")[1:]))
+    list(claude(state=state, purpose="retest").answers(questions(3)[1:]))
+    assert claude_server.calls["messages"] == 4
+
+
+def test_what_was_refused_and_not_asked_for_is_asked_anew(claude, claude_server, questions, one_reply_each, state):
+    asked = questions(3)
+    left_behind(claude, claude_server, asked, state)
+    claude_server.answer = lambda _: Fault(kind="refusal")
+    list(claude(batches=True, state=state).answers(asked[:1]))
+    claude_server.answer = from_schema
+    replies = one_reply_each(list(claude(state=state).answers(asked[1:])), asked[1:])
+    assert {reply.reason for reply in replies.values()} == {None}
+    assert claude_server.calls["messages"] == 2
+
+
+def test_a_torn_result_that_nobody_asked_for_is_read_again(claude, claude_server, questions, state):
+    asked = questions(3)
+    left_behind(claude, claude_server, asked, state)
+    claude_server.faults = lambda place, body, n: (
+        Fault(kind="torn") if place == "item" and "Text 2." in str(body) and n == 0 else None
+    )
+    client = claude(batches=True, state=state)
+    list(client.answers(asked[:1]))
+    assert (len(State(state).unclaimed), client.charges.lost) == (2, 0)
 
 
 def test_questions_of_an_earlier_batch_are_found_among_others(claude, claude_server, questions, one_reply_each, state):
