@@ -16,8 +16,9 @@ from pathlib import Path
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
 
-from interp_steer.errors import ModelError, RunError
-from interp_steer.pairs import pairs_sha256, read_behavior, read_pairs, read_prompts
+from interp_steer.behaviors import Behavior
+from interp_steer.errors import BehaviorError, ModelError, RunError
+from interp_steer.pairs import behavior_folder, pairs_sha256, read_behavior, read_pairs, read_prompts
 from interp_steer.records import to_json
 from interp_steer.run import Run
 from interp_steer.terms import Split
@@ -139,6 +140,30 @@ def check_unchanged(run: Run, behavior: str | Path) -> None:
     for what, was, is_now in changes:
         if was != is_now:
             raise RunError(f"{run.path} was made with another {what}: {was} there, {is_now} here; choose another --out")
+
+
+def current_behavior(run: Run) -> tuple[Behavior, str | None]:
+    """Return a run's behavior with what may be edited after it has begun (rubric, gate, scorer, notes) as it is now.
+
+    Returns:
+        The behavior, and why it is the one that the run was made with; None if it is the one of now.
+
+    Raises:
+        BehaviorError: If its ``behavior.toml`` is there and malformed.
+        PairsError: If a line of its pairs or prompts is.
+    """
+    source = run.manifest().get("behavior_source")
+    if source is None:
+        return run.behavior(), "the run does not say where its behavior was read"
+    try:
+        behavior_folder(source)
+    except BehaviorError:
+        return run.behavior(), f"there is no behavior.toml of {source!r} here"
+    try:
+        check_unchanged(run, source)
+    except RunError as changed:
+        return run.behavior(), str(changed).rpartition(";")[0]
+    return read_behavior(source), None
 
 
 def _pairs_entry(behavior: str | Path) -> dict[str, Any]:

@@ -1,7 +1,8 @@
 """``interp-steer judge``: scores for every generation."""
 
 import json
-from typing import Annotated
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -13,7 +14,10 @@ from interp_steer.cli.claude_options import (
     MaxCostOption,
     claude_spec,
 )
-from interp_steer.cli.options import JsonOption, RunArgument, exit_if_unscored
+from interp_steer.cli.options import UNSCORED, JsonOption, RunArgument, exit_if_unscored
+
+if TYPE_CHECKING:
+    from interp_steer.judges.retest import Retested
 
 
 def judge_command(
@@ -37,11 +41,13 @@ def judge_command(
     """Score every generation of a run that has no current verdict.
 
     `local` scores by rules, offline. `claude` reads each completion beside the unsteered one; it needs an API key in
-    ANTHROPIC_API_KEY. Look at `--dry-run` first, and set `--max-cost`. Exit code 3 says that some could not be
-    scored; the reasons are printed and kept, and those that pass (overloaded, timeout) are tried again by the next run.
+    ANTHROPIC_API_KEY. Rubric, gate and scorer are those that `behavior.toml` has now. Look at `--dry-run` first, and
+    set `--max-cost`. Exit code 3 says that some could not be scored; the reasons are printed and kept, and those that
+    pass (overloaded, timeout) are tried again by the next run.
 
     Example: `interp-steer judge runs/refusal-smollm2-135m --judge claude --dry-run`
     """
+    from interp_steer.begin import current_behavior
     from interp_steer.judges.judge import judge as judge_run
     from interp_steer.records import to_json
     from interp_steer.run import open_run
@@ -53,18 +59,23 @@ def judge_command(
     if claude is not None and dry_run:
         from interp_steer.judges.preview import preview
 
-        found = preview(opened, claude)
+        found = preview(opened, claude, current_behavior(opened)[0])
         typer.echo(json.dumps(to_json(found)) if as_json else found.in_words())
         return
     with opened.lock():
+        behavior, why = current_behavior(opened)
+        if why is None:
+            opened.update_manifest(behavior=to_json(behavior))
+        else:
+            typer.echo(f"rubric, gate and scorer are those that the run was made with: {why}", err=True)
         summary = judge_run(opened, judge, claude)
-        repeated = []
+        repeated = None
         if claude is not None and retest:
             from interp_steer.judges.claude import retest_with_claude
 
             repeated = retest_with_claude(opened, claude, retest)
     if as_json:
-        typer.echo(json.dumps({**to_json(summary), "retest": [to_json(each) for each in repeated]}))
+        typer.echo(json.dumps({**to_json(summary), "retest": None if repeated is None else to_json(repeated)}))
     else:
         reasons = ", ".join(f"{reason}: {count}" for reason, count in summary.unscored.items())
         unscored = f"{sum(summary.unscored.values())} ({reasons or 'none'})"
@@ -72,10 +83,19 @@ def judge_command(
         if summary.asked:
             cost = "an unknown price" if summary.dollars is None else f"${summary.dollars:.4f}"
             typer.echo(f"{summary.judge} answered {summary.asked} questions for {cost}")
-        for each in repeated:
-            rank = "undefined" if each.spearman is None else f"{each.spearman:.2f}"
-            typer.echo(
-                f"asked again, {each.scale}: {each.n} questions, sd {each.sd:.2f} of 10, Spearman {rank}, "
-                f"{each.within_one:.0%} within 1"
-            )
+        for line in [] if repeated is None else _repeated(repeated):
+            typer.echo(line)
     exit_if_unscored(opened)
+    if repeated is not None and repeated.unscored:
+        raise typer.Exit(UNSCORED)
+
+
+def _repeated(found: "Retested") -> Iterator[str]:
+    for each in found.scales:
+        rank = "undefined" if each.spearman is None else f"{each.spearman:.2f}"
+        yield (
+            f"asked again, {each.scale}: {each.n} questions, sd {each.sd:.2f} of 10, Spearman {rank}, "
+            f"{each.within_one:.0%} within 1"
+        )
+    for reason, count in found.unscored.items():
+        yield f"asked again without a score: {count} ({reason})"

@@ -61,7 +61,8 @@ class Agreement:
 class PositionEffect:
     """What standing first does to a score.
 
-    Position is drawn by a hash, so the two groups differ by chance only.
+    Position is drawn by a hash, so the two groups differ by chance only. The interval resamples prompts, as all here
+    do: answers to one prompt are alike.
 
     Attributes:
         judge: A judge that compares.
@@ -87,7 +88,7 @@ def agreement(run: Run, judges: Sequence[str] = ()) -> list[Agreement]:
 
     Raises:
         JudgeError: If fewer than two judges are there, one of those named has no verdicts, or two of them judged by
-            different versions of the rubric.
+            different rubrics.
     """
     there = _judges(run)
     for name in judges:
@@ -110,23 +111,25 @@ def agreement(run: Run, judges: Sequence[str] = ()) -> list[Agreement]:
 
 def position_effects(run: Run, judge: str) -> list[PositionEffect]:
     """Return what standing first does to the scores of a judge; nothing for one that does not compare."""
-    verdicts = {
-        verdict.question: verdict
-        for verdict in _verdicts(run, judge).values()
+    asked = {
+        verdict.question: (_prompt(key), verdict)
+        for key, verdict in _verdicts(run, judge).items()
         if verdict.shown is not None and verdict.combined is not None
     }
+    prompts, verdicts = [prompt for prompt, _ in asked.values()], [verdict for _, verdict in asked.values()]
+    first = np.array([float(verdict.shown == "first") for verdict in verdicts])
+    n_first = int(first.sum())
+    n_second = len(verdicts) - n_first
+    if not n_first or not n_second:
+        return []
     found = []
     for score in SCORES:
-        first, second = (
-            np.array([getattr(each, score) for each in verdicts.values() if each.shown == place])
-            for place in ("first", "second")
+        values = np.array([getattr(verdict, score) for verdict in verdicts])
+        ends = cluster_bootstrap(_gap, values, first, prompts, resamples=RESAMPLES)
+        difference = Estimate(value=_gap(values, first), low=ends and ends[0], high=ends and ends[1])
+        found.append(
+            PositionEffect(judge=judge, score=score, n_first=n_first, n_second=n_second, difference=difference)
         )
-        if first.size and second.size:
-            found.append(
-                PositionEffect(
-                    judge=judge, score=score, n_first=first.size, n_second=second.size, difference=_gap(first, second)
-                )
-            )
     return found
 
 
@@ -141,18 +144,26 @@ def _verdicts(run: Run, judge: str) -> dict[str, Verdict]:
 
 
 def _check_rubrics(run: Run, verdicts: Mapping[str, Mapping[str, Verdict]]) -> None:
-    """Refuse judges that were not told the same; rules and people, who are told no rubric, go with any version."""
-    versions = {
-        judge: next((one.rubric_version for one in found.values() if one.rubric_version is not None), None)
+    """Refuse judges that were not told the same; rules and people, who are told no rubric, go with any of them."""
+    told = {
+        judge: one
         for judge, found in verdicts.items()
+        if (one := next((one for one in found.values() if one.rubric_version is not None), None)) is not None
     }
-    told = {judge: version for judge, version in versions.items() if version is not None}
-    if len(set(told.values())) > 1:
+    versions = {one.rubric_version for one in told.values()}
+    texts = {text for one in told.values() if (text := _told(run, one)) is not None}
+    if len(versions) > 1 or len(texts) > 1:
+        named = ", ".join(f"{judge} by version {one.rubric_version}" for judge, one in told.items())
         raise JudgeError(
-            f"the judges of {run.path} went by different versions of the rubric "
-            f"({', '.join(f'{judge} by version {version}' for judge, version in told.items())}); judge again with "
-            "those that are behind, or name judges of one version with --judges"
+            f"the judges of {run.path} went by different rubrics ({named}{'; their texts differ' * (len(texts) > 1)}); "
+            "judge again with those that are behind, or name judges of one rubric with --judges"
         )
+
+
+def _told(run: Run, verdict: Verdict) -> str | None:
+    """Return what the judge of a verdict was told, from the manifest; None where that does not hold it any more."""
+    entry = run.manifest().get("judges", {}).get(verdict.judge, {})
+    return str(entry["system"]) if entry.get("digest") == verdict.judge_digest else None
 
 
 def _compare(one: str, first: dict[str, Verdict], other: str, second: dict[str, Verdict], score: str) -> Agreement:
@@ -163,8 +174,7 @@ def _compare(one: str, first: dict[str, Verdict], other: str, second: dict[str, 
             and (a := getattr(first[key], score)) is not None
             and (b := getattr(second[key], score)) is not None
         ):
-            prompt = key.partition("/")[0]
-            pairs.setdefault((prompt, _asked(first[key], second[key])), (a, b))
+            pairs.setdefault((_prompt(key), _asked(first[key], second[key])), (a, b))
     a, b = (np.array([pair[i] for pair in pairs.values()], dtype=float) for i in (0, 1))
     prompts = [prompt for prompt, _ in pairs]
 
@@ -197,9 +207,13 @@ def _weighted_kappa(a: np.ndarray, b: np.ndarray) -> float | None:
     return cohen_kappa(np.rint(10 * a).astype(int), np.rint(10 * b).astype(int), weighted=True)
 
 
-def _gap(first: np.ndarray, second: np.ndarray) -> Estimate:
-    """The difference of two means, with the percentile interval of resampling each group."""
-    rng = np.random.default_rng(0)
-    means = [each[rng.integers(each.size, size=(RESAMPLES, each.size))].mean(axis=1) for each in (first, second)]
-    low, high = np.percentile(means[0] - means[1], [2.5, 97.5])
-    return Estimate(value=float(first.mean() - second.mean()), low=float(low), high=float(high))
+def _gap(values: np.ndarray, first: np.ndarray) -> float | None:
+    """Return the mean of what stood first (1) minus that of what stood second (0); None without either."""
+    if first.all() or not first.any():
+        return None
+    return float(values[first == 1].mean() - values[first == 0].mean())
+
+
+def _prompt(generation: str) -> str:
+    """Return the prompt of a generation, from its key."""
+    return generation.partition("/")[0]

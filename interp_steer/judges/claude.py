@@ -11,7 +11,7 @@ from interp_steer.judges.claude_gate import gate_path, pass_gate
 from interp_steer.judges.claude_spec import ClaudeSpec
 from interp_steer.judges.instrument import instrument_of, scored
 from interp_steer.judges.plan import make_plan, questions, read_baselines
-from interp_steer.judges.retest import Retest, retest
+from interp_steer.judges.retest import Retested, retest
 from interp_steer.judges.verdicts import JudgeSummary, appending
 from interp_steer.progress import Advance, progress
 from interp_steer.records import Verdict
@@ -74,7 +74,7 @@ def judge_with_claude(run: Run, spec: ClaudeSpec) -> JudgeSummary:
     )
 
 
-def retest_with_claude(run: Run, spec: ClaudeSpec, n: int) -> list[Retest]:
+def retest_with_claude(run: Run, spec: ClaudeSpec, n: int) -> Retested:
     """Ask ``n`` of a judged run's questions again and compare; see :func:`interp_steer.judges.retest.retest`.
 
     Raises:

@@ -3,7 +3,8 @@
 The second answers are kept apart from the verdicts; no outcome rests on them.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -37,9 +38,22 @@ class Retest:
     within_one: float
 
 
+@dataclass(frozen=True, kw_only=True)
+class Retested:
+    """What asking again came to.
+
+    Attributes:
+        scales: How well each scale was repeated; one without a pair of scores is left out.
+        unscored: Questions of the sample that got no second score, by reason. The next retest asks them again.
+    """
+
+    scales: Sequence[Retest]
+    unscored: Mapping[str, int]
+
+
 def retest(
     run: Run, instrument: Instrument, n: int, replies: Callable[[Iterable[Question]], Iterator[Reply]]
-) -> list[Retest]:
+) -> Retested:
     """Ask a sample of the questions again, unless they were, and compare.
 
     Args:
@@ -77,7 +91,10 @@ def retest(
     for reply in replies(again()) if todo else ():
         second[reply.key] = scored(instrument, identities[reply.key], first[reply.key].generation, reply)
         append_records(path, [second[reply.key]])
-    return repeated(first, second)
+    unscored = Counter(each.reason or "no reason given" for each in second.values() if each.combined is None)
+    if gone := len(first) - len(second):
+        unscored["its texts are in the run no more"] = gone
+    return Retested(scales=repeated(first, second), unscored=dict(unscored))
 
 
 def repeated(first: Mapping[str, Verdict], second: Mapping[str, Verdict]) -> list[Retest]:

@@ -3,6 +3,8 @@
 import csv
 import json
 import os
+import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -11,7 +13,8 @@ import pytest
 from claude_server import Fault
 from judging import honest, judged_text
 
-from interp_steer.outcomes import read_outcomes
+from interp_steer.outcomes import judged_by, read_outcomes
+from interp_steer.pairs import behavior_folder
 from interp_steer.report.build import build_report
 
 HAIKU = "claude-haiku-4-5"
@@ -74,6 +77,82 @@ def test_from_a_dry_run_to_the_report(run, command, asked):
     assert "Combined is the harmonic mean of behavior, coherence and instruction-following" in text
 
 
+@pytest.fixture
+def edit(run, tmp_path):
+    """Function that edits the `behavior.toml` that the run was made from."""
+    folder = tmp_path / "mine"
+    shutil.copytree(behavior_folder("refusal"), folder)
+    run.update_manifest(behavior_source=str(folder))
+
+    def call(old, new):
+        path = folder / "behavior.toml"
+        text = path.read_text(encoding="utf-8")
+        assert re.search(old, text, re.M)
+        path.write_text(re.sub(old, new, text, count=1, flags=re.M), encoding="utf-8")
+
+    return call
+
+
+def versions(run):
+    return [item.verdict.rubric_version for item in judged_by(run, HAIKU)]
+
+
+def test_an_edited_rubric_judges_again_what_it_makes_stale(run, command, asked, edit):
+    n = len(run.generations())
+    assert command("judge", run.path, *DIRECT).returncode == 0
+    before = asked.calls["messages"]
+    edit("^version = 1$", "version = 2")
+    assert json.loads(command("judge", run.path, *DIRECT, "--dry-run", "--json").stdout)["questions"] == 2
+    assert versions(run) == [1] * n
+    done = command("judge", run.path, *DIRECT)
+    assert (done.returncode, done.stderr.count("made with")) == (0, 0)
+    assert asked.calls["messages"] == before + 2 + GATE
+    assert versions(run) == [2] * n
+    edit('^notes = """$', 'notes = """Edited.')
+    assert command("judge", run.path, *DIRECT).stdout == f"scored 0, unscored 0 (none), up to date {n}\n"
+    edit("^version = 2$", "version = 1")
+    command("judge", run.path, *DIRECT)
+    assert asked.calls["messages"] == before + 2 + GATE  # what was paid for once is known
+    assert versions(run) == [1] * n
+
+
+def test_a_judging_by_an_edited_rubric_that_breaks_off_replaces_nothing(run, command, asked, edit):
+    n = len(run.generations())
+    assert command("judge", run.path, *DIRECT).returncode == 0
+    edit("^version = 1$", "version = 2")
+    texts = sorted({row.text for row in run.generations()})
+    asked.answer = lambda one: Fault(kind="status", status=401) if judged_text(one) == texts[0] else honest(one)
+    assert command("judge", run.path, *DIRECT, "--concurrency", "1").returncode == 1
+    assert versions(run) == [1] * n
+    asked.answer = honest
+    assert command("judge", run.path, *DIRECT).returncode == 0
+    assert versions(run) == [2] * n
+
+
+def test_an_edited_scorer_is_read_by_the_offline_judge(run, command, edit):
+    assert command("judge", run.path).returncode == 0
+    edit(r'(?<=\[scorer\]\n)name = "refusal"', 'name = "questions"')
+    done = command("judge", run.path)
+    assert done.returncode == 1
+    assert "the offline scorer of 'refusal' does not order its own obvious cases: scorer 'questions'" in done.stderr
+
+
+@pytest.mark.parametrize("change", ["gone", "pairs"])
+def test_a_run_whose_behavior_is_gone_or_has_other_pairs_keeps_its_rubric(run, command, tmp_path, change):
+    folder = tmp_path / "mine"
+    if change == "pairs":
+        shutil.copytree(behavior_folder("refusal"), folder)
+        lines = (folder / "train.jsonl").read_text(encoding="utf-8").splitlines(keepends=True)
+        (folder / "train.jsonl").write_text("".join(lines[1:]), encoding="utf-8")
+        text = (folder / "behavior.toml").read_text(encoding="utf-8")
+        (folder / "behavior.toml").write_text(text.replace("version = 1", "version = 2"), encoding="utf-8")
+    run.update_manifest(behavior_source=str(folder))
+    done = command("judge", run.path, *DIRECT)
+    assert done.returncode == 0
+    assert f"those that the run was made with: {'there is no' if change == 'gone' else run.path}" in done.stderr
+    assert {item.verdict.rubric_version for item in judged_by(run)} == {1}
+
+
 def test_the_cost_of_a_report_names_no_price_for_the_offline_judge(run, command):
     assert command("judge", run.path).returncode == 0
     report = build_report(run)
@@ -81,6 +160,16 @@ def test_the_cost_of_a_report_names_no_price_for_the_offline_judge(run, command)
     assert judge["Name"] == "local"
     assert not {"Rubric", "Cost"} & judge.keys()
     assert report.sweep.combined == "the harmonic mean of behavior and coherence"
+
+
+def test_a_retest_without_a_score_is_told_and_is_exit_code_3(run, command, asked):
+    assert command("judge", run.path, *DIRECT).returncode == 0
+    asked.answer = lambda _: Fault(kind="refusal")
+    done = command("judge", run.path, *DIRECT, "--retest", "2")
+    assert done.returncode == 3
+    assert "asked again without a score: 2 (refused)" in done.stdout.splitlines()
+    found = json.loads(command("judge", run.path, *DIRECT, "--retest", "2", "--json").stdout)["retest"]
+    assert found == {"scales": [], "unscored": {"refused": 2}}
 
 
 def test_unscored_is_exit_code_3(run, command, asked):

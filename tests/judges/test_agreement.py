@@ -111,6 +111,23 @@ def test_judges_that_went_by_different_rubrics_are_not_compared(make_run):
     assert found(run, "one", "two", "rule")["behavior"].n == found(run, "behind", "rule")["behavior"].n == 20
 
 
+def test_judges_that_were_told_different_texts_of_one_version_are_not_compared(make_run):
+    run = make_run(many(20))
+    values = [i / 20 for i in range(20)]
+    for name in ("one", "two", "three"):
+        score(run, name, values, version=1)
+    told = {"one": "an old text", "two": "a new text", "three": "a new text"}
+    run.update_manifest(judges={name: {"digest": name, "system": text} for name, text in told.items()})
+    with pytest.raises(JudgeError, match=r"one by version 1, two by version 1.*; their texts differ\).*judge again"):
+        agreement(run)
+    assert found(run, "two", "three")["behavior"].n == 20
+    begun = {**told, "one": "a newer text"}  # what it is told in a judging that is not finished is not what counts
+    run.update_manifest(
+        judges={name: {"digest": f"{name}+" * (name == "one") or name, "system": text} for name, text in begun.items()}
+    )
+    assert found(run, "one", "two")["behavior"].n == 20
+
+
 def test_every_pair_of_judges_is_compared_by_default(make_run):
     run = make_run(many(20))
     for name in ("a", "b", "c"):
@@ -148,6 +165,29 @@ def test_a_liking_for_the_first_place_is_found(make_run):
     unbiased = {each.score: each for each in position_effects(run, "fair")}["behavior"].difference
     assert unbiased.low < 0 < unbiased.high
     assert position_effects(run, "alone") == []
+
+
+def test_the_interval_of_the_place_resamples_prompts(make_run):
+    """Thirty answers to each of six prompts, of which three stand first and score high: six observations, not 180."""
+    rows = [
+        generation(f"text {i}", Cell(control="steered", layer=i // 6, alpha=0.3), prompt=i % 6 + 1) for i in range(180)
+    ]
+    run = make_run(rows)
+    by_prompt = [0.9, 0.3, 0.5, 0.1, 0.7, 0.2]
+    noise = np.random.default_rng(3).normal(0, 0.01, 180)
+    places = [("first", "second")[i % 2] for i in range(180)]
+    score(run, "one", [by_prompt[i % 6] + noise[i] for i in range(180)], shown=places)
+    difference = {each.score: each for each in position_effects(run, "one")}["behavior"].difference
+    assert difference.value == pytest.approx(0.5, abs=0.02)
+    assert difference.low < 0.4
+    assert difference.high > 0.6
+
+
+def test_a_place_within_one_prompt_has_no_interval(make_run):
+    run = make_run([generation(f"t{i}", Cell(control="steered", layer=i, alpha=0.3)) for i in range(20)])
+    score(run, "one", [i / 20 for i in range(20)], shown=[("first", "second")[i % 2] for i in range(20)])
+    difference = position_effects(run, "one")[0].difference
+    assert (difference.value, difference.low, difference.high) == (pytest.approx(-0.05), None, None)
 
 
 def test_a_question_that_decided_many_generations_counts_once_for_its_place(make_run):

@@ -48,7 +48,7 @@ def test_a_judge_that_repeats_itself_has_no_unrest_and_is_asked_as_often_as_told
     run = make_run(rows())
     judge(run, "claude", DIRECT)
     before, asked = run.verdicts_path.read_bytes(), honest_server.calls["messages"]
-    found = retest_with_claude(run, DIRECT, 6)
+    found = retest_with_claude(run, DIRECT, 6).scales
     assert [each.scale for each in found] == ["behavior", "coherence", "instruction"]
     assert {(each.n, each.sd, each.within_one) for each in found} == {(6, 0.0, 1.0)}
     assert honest_server.calls["messages"] == asked + 6
@@ -66,7 +66,7 @@ def test_the_second_answers_count_for_no_outcome(make_run, honest_server):
     cells = read_outcomes(run).cells("dev")
     before = [read_outcomes(run).outcome("dev", cell) for cell in cells]
     honest_server.answer = lambda request: {**honest(request), "behavior": 0, "coherence": 0}
-    found = retest_with_claude(run, DIRECT, 10)
+    found = retest_with_claude(run, DIRECT, 10).scales
     assert found[0].sd > 0
     assert [read_outcomes(run).outcome("dev", cell) for cell in cells] == before
 
@@ -84,10 +84,34 @@ def test_an_unsteady_judge_is_found_out(make_run, claude_server):
     claude_server.answer = unsteady
     run = make_run(rows())
     judge(run, "claude", DIRECT)
-    found = {each.scale: each for each in retest_with_claude(run, DIRECT, 16)}
+    found = {each.scale: each for each in retest_with_claude(run, DIRECT, 16).scales}
     assert found["behavior"].sd == 0
     assert found["instruction"].within_one < 1
     assert found["instruction"].sd == pytest.approx((9 * (1 - found["instruction"].within_one) / 2) ** 0.5)
+
+
+def test_questions_without_a_second_score_are_counted_and_asked_again(make_run, honest_server):
+    run = make_run(rows())
+    judge(run, "claude", DIRECT)
+    honest_server.answer = lambda request: (
+        Fault(kind="refusal") if "reason 2" in judged_text(request) else honest(request)
+    )
+    refused = sum("reason 2" in row.text for row in run.generations())
+    found = retest_with_claude(run, DIRECT, 16)
+    assert (found.unscored, found.scales[0].n) == ({"refused": refused}, 16 - refused)
+    honest_server.answer = lambda _: Fault(kind="truncated")
+    assert retest_with_claude(run, DIRECT, 16).unscored == {"truncated": refused}
+    honest_server.answer = honest
+    found = retest_with_claude(run, DIRECT, 16)
+    assert (found.unscored, found.scales[0].n) == ({}, 16)
+
+
+def test_a_retest_in_which_nothing_is_answered_says_so(make_run, honest_server):
+    run = make_run(rows())
+    judge(run, "claude", DIRECT)
+    honest_server.answer = lambda _: Fault(kind="refusal")
+    found = retest_with_claude(run, DIRECT, 5)
+    assert (found.scales, found.unscored) == ([], {"refused": 5})
 
 
 def test_there_must_be_scores_to_repeat(make_run, claude_server):
@@ -108,5 +132,5 @@ def test_its_batches_are_not_taken_for_those_of_the_judge(make_run, honest_serve
     run.verdicts_path.unlink()
     assert judge(run, "claude", batched).scored == len(many)
     assert honest_server.calls["batch"] == 3
-    (found, *_) = retest_with_claude(run, batched, 10)
+    (found, *_) = retest_with_claude(run, batched, 10).scales
     assert (found.n, honest_server.calls["batch"]) == (10, 3)
