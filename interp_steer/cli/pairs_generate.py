@@ -42,7 +42,7 @@ def generate_command(
     batches: Annotated[
         bool | None, typer.Option(help="Message batches, half the price; by default for over 50 questions at once.")
     ] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what it would take; write and ask nothing.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what it would cost; write and ask nothing.")] = False,
     seed: Annotated[int, typer.Option(help="Seed of the sampling of `--writer self`.")] = 0,
     device: DeviceOption = None,
     dtype: DtypeOption = None,
@@ -51,7 +51,8 @@ def generate_command(
     """Write contrastive pairs, check each of them, and keep those that a judge (or the model itself) confirms.
 
     Pairs go to `train.jsonl` as they are accepted, everything else to `rejected.jsonl` with the reason. Stop it at any
-    time: the same command goes on, and nothing is asked twice. Exit code 3 says that there are fewer than `--n`.
+    time: the same command goes on, and nothing is asked twice. Claude costs money: `--dry-run` says how much before
+    anything is asked, `--max-cost` sets a limit. Exit code 3 says that there are fewer pairs than `--n`.
 
     Example: `interp-steer pairs generate polite -d "Answers with marked politeness" --n 100`
 
@@ -96,8 +97,13 @@ def _lines(written: "Written") -> Iterator[str]:
     if written.echoed:
         yield f"echoed      {', '.join(written.echoed)}: the instructions that confirm a side use these words too, so"
         yield "            an answer that merely repeats them can pass; a trait file words its instructions differently"
-    if written.dollars is not None:
-        yield f"cost        ${written.dollars:.2f}"
+    yield from (f"no answer   {count} of {what}" for what, count in _by_count(written.no_answer))
+    if written.lost_dollars is not None:
+        known = (
+            "unknown: the price table does not hold the model" if written.dollars is None else f"${written.dollars:.2f}"
+        )
+        lost = f"; up to ${written.lost_dollars:.2f} besides, for replies that got lost" if written.lost_dollars else ""
+        yield f"cost        {known}{lost}"
     yield written.folder
 
 

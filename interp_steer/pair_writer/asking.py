@@ -1,5 +1,6 @@
 """Ask Claude, and never the same thing twice: what was answered once is read from ``replies.jsonl``."""
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
@@ -19,9 +20,12 @@ REPLIES = "replies.jsonl"
 ACCOUNT = ".account.json"
 """What the behavior has cost, and its batches under way."""
 GATE = "gate"
-"""Purpose of the questions about obvious cases: what was refused there is asked again by the next call."""
+"""Purpose of the questions about obvious cases."""
+OF_PAIRS = ("pairs", "judge")
+"""Purposes of which one answer more or less does not matter: there are other pairs."""
 FINAL = ("refused", "truncated")
-"""Reasons that asking again would not change; the others are asked again by the next call."""
+"""Reasons for which a question of these is not asked again; every other question without an answer is, by the next
+call, whatever the reason: a sheet, topics, the requests of a topic and the gate are what all pairs rest on."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,6 +65,7 @@ class Asker:
         """
         self._folder, self._batches, self._concurrency, self._max_cost = folder, batches, concurrency, max_cost
         self._held = {line.key: line for line in read_records(self._path, Answered)}
+        self._asked: set[str] = set()
 
     @property
     def _path(self) -> Path:
@@ -70,6 +75,17 @@ class Asker:
     def dollars(self) -> float | None:
         """What all replies took, those of earlier calls included; None if a price is unknown."""
         return State(self._folder / ACCOUNT).dollars
+
+    @property
+    def unsure_dollars(self) -> float:
+        """Most dollars charged besides, over all calls: for replies that got lost, or wait in a batch."""
+        return State(self._folder / ACCOUNT).unsure
+
+    @property
+    def unanswered(self) -> dict[str, int]:
+        """Questions without an answer so far, by purpose and reason, e.g. ``topics: refused``."""
+        without = [line for line in self._held.values() if line.answer is None]
+        return dict(Counter(f"{line.purpose}: {line.reason}" for line in without).most_common())
 
     def answers(self, purpose: str) -> list[Mapping[str, Any]]:
         """Return all answers that were given for a purpose so far."""
@@ -87,7 +103,7 @@ class Asker:
         asked = {digest([model, one.system, one.prompt, dict(one.schema), one.max_tokens]): one for one in questions}
         for key, question in asked.items():
             held = self._held.get(key)
-            if held is not None and (held.answer is not None or (held.reason in FINAL and purpose != GATE)):
+            if held is not None and (held.answer is not None or self._is_final(held)):
                 yield question, Reply(key=question.key, answer=held.answer, reason=held.reason, usage=held.usage)
                 asked = {other: one for other, one in asked.items() if other != key}
         if not asked:
@@ -116,9 +132,14 @@ class Asker:
                     )
                     append_records(self._path, [line])
                     self._held[key] = line
+                    self._asked.add(key)
                     yield question, reply
         except MissingKeyError:
             raise JudgeError(
                 "Claude needs a key: set ANTHROPIC_API_KEY in the environment, or let the model write its own pairs "
                 "with --writer self"
             ) from None
+
+    def _is_final(self, held: Answered) -> bool:
+        """Whether a question without an answer is not asked again, by this call at least."""
+        return held.reason in FINAL and (held.purpose in OF_PAIRS or held.key in self._asked)

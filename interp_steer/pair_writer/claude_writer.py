@@ -94,7 +94,9 @@ def write_with_claude(
         rejected=collection.reasons("train"),
         held_out=collection.held_out(),
         unanswered=collection.reasons(*HELD_OUT),
+        no_answer=asker.unanswered,
         dollars=asker.dollars,
+        lost_dollars=asker.unsure_dollars,
         stopped=lack,
     )
 
@@ -124,6 +126,7 @@ class _Writer:
     def rounds(self) -> Iterator[list[Request]]:
         """Yield the requests of each round, topic after topic in turn; the first round fills the held-out splits."""
         behavior = self._collection.behavior
+        self._pass_gate()
         (topics,) = self._replies("topics", [topics_question(behavior)])
         if topics.answer is None:
             raise JudgeError(f"Claude named no topics ({topics.reason}); run again, or describe the behavior otherwise")
@@ -177,6 +180,8 @@ class _Writer:
                 continue
             asked.add(prompt)
             fresh.append(prompt)
+        if fresh:
+            self._pass_gate()
         candidates = []
         questions = [pair_question(self._collection.behavior, prompt) for prompt in fresh]
         for prompt, reply in zip(fresh, self._replies("pairs", questions), strict=True):
@@ -201,37 +206,33 @@ class _Writer:
         return self._collection.fault(pair)
 
     def _confirmed(self, pairs: Sequence[Pair], missing: Callable[[], int]) -> Iterator[tuple[Pair, Fault | None]]:
-        """Yield each pair as soon as the judge, which has ordered the obvious cases, has scored both sides."""
-        if not pairs:
-            return
+        """Yield each pair once the judge has scored both sides of it and of all before it.
+
+        Answers come in any order. Pairs do not: which of them fill the last places must not hang on who was quicker.
+        """
+        both = [confirming_questions(pair, self._instrument) for pair in pairs]
+        found: dict[str, Reply] = {}
+        decided = 0
+        for question, reply in self._asker.ask("judge", self._instrument.model, [one for two in both for one in two]):
+            found[question.key] = reply
+            while decided < len(pairs) and all(one.key in found for one in both[decided]):
+                pair, (positive, negative) = pairs[decided], (found[one.key] for one in both[decided])
+                decided += 1
+                if positive.answer is None or negative.answer is None:
+                    reason = next(one.reason for one in (positive, negative) if one.answer is None)
+                    if reason in FINAL:
+                        yield pair, Fault(reason="no_answer", detail=f"of the judge: {reason}")
+                elif (fault := confirmation_fault(positive.answer, negative.answer)) is not None:
+                    yield pair, fault
+                elif missing() > 0:
+                    yield pair, None
+
+    def _pass_gate(self) -> None:
+        """Have the judge order the obvious cases before the writer is paid for what it could not confirm."""
         if not self._gate_passed:
             gate = self._collection.folder / f".gate-{self._instrument.digest}.jsonl"
             pass_gate(gate, self._collection.behavior, self._instrument, self._gate_replies)
             self._gate_passed = True
-        questions: dict[str, tuple[Pair, str]] = {}
-        wanted: list[Question] = []
-        for pair in pairs:
-            for name, question in zip(
-                ("positive", "negative"), confirming_questions(pair, self._instrument), strict=True
-            ):
-                questions[question.key] = (pair, name)
-                wanted.append(question)
-        scores: dict[Pair, dict[str, Reply]] = {}
-        for question, reply in self._asker.ask("judge", self._instrument.model, wanted):
-            pair, name = questions[question.key]
-            known = scores.setdefault(pair, {})
-            known[name] = reply
-            if len(known) < 2:
-                continue
-            positive, negative = known["positive"], known["negative"]
-            if positive.answer is None or negative.answer is None:
-                reason = next(one.reason for one in (positive, negative) if one.answer is None)
-                if reason in FINAL:
-                    yield pair, Fault(reason="no_answer", detail=f"of the judge: {reason}")
-            elif (fault := confirmation_fault(positive.answer, negative.answer)) is not None:
-                yield pair, fault
-            elif missing() > 0:
-                yield pair, None
 
     def _gate_replies(self, questions: Iterable[Question]) -> Iterator[Reply]:
         return (reply for _, reply in self._asker.ask(GATE, self._instrument.model, list(questions)))

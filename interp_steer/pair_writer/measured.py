@@ -73,8 +73,14 @@ def _without(behavior: Behavior, known: Measured) -> Behavior:
         behavior,
         scorer=ScorerSpec(name=NO_SCORER),
         gate=Gate(prompt=behavior.gate.prompt, high=(), low=(), gibberish=()) if made else behavior.gate,
-        notes=known.before if behavior.notes == known.notes else behavior.notes,
+        notes=_unlearned(behavior.notes, known),
     )
+
+
+def _unlearned(notes: str, known: Measured) -> str:
+    """Return notes without the lines that were learned; what a person has written since stays."""
+    learned = known.notes.removeprefix(known.before.strip()).split("\n")
+    return "\n".join(line for line in notes.split("\n") if not line or line not in learned)
 
 
 def _digest(part: ScorerSpec | Gate) -> str:

@@ -52,6 +52,8 @@ class Outlook:
             lines.append(f"samples     {self.samples[0]:,} sides at least, {self.samples[1]:,} at most")
         if self.dollars is not None:
             lines.append(f"cost        about ${self.dollars:.2f}, if three proposals of four are accepted")
+        elif self.steps:
+            lines.append("cost        unknown: the price table does not hold a model")
         return "\n".join(lines)
 
 

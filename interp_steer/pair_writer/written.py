@@ -23,7 +23,12 @@ class Written:
             opposite; None where that was not measured. Near 0.5 it does not hear its instructions.
         echoed: Words that stand in the instructions that write a side and in those that confirm it, and not in their
             opposites: an answer that merely repeats them can pass. Only where the model writes itself.
-        dollars: What the service charged, by the price table; None without a service.
+        no_answer: Questions that Claude gave no answer to, by what they were for and why. Those that are not about a
+            single pair are asked again by the next call.
+        dollars: What the replies cost, by the price table, those of earlier calls included; None without a service, or
+            where a price is not known.
+        lost_dollars: Most dollars charged besides, for replies that got lost or wait in a batch; None without a
+            service.
         stopped: Why there are fewer pairs than asked for; empty if there are not.
     """
 
@@ -37,5 +42,7 @@ class Written:
     sides: Mapping[str, int] = field(default_factory=dict)
     recognized: float | None = None
     echoed: tuple[str, ...] = ()
+    no_answer: Mapping[str, int] = field(default_factory=dict)
     dollars: float | None = None
+    lost_dollars: float | None = None
     stopped: str = ""

@@ -2,13 +2,16 @@
 
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
 import threading
+from collections import Counter
 from pathlib import Path
 
 import pytest
+from claude_server import Fault
 from opus import OBVIOUS, Opus
 
 from interp_steer.pairs import read_pairs
@@ -71,7 +74,7 @@ def test_a_killed_process_goes_on_and_asks_nothing_twice(opus, start, generate, 
     assert child.returncode == -signal.SIGKILL
     known = keys(replies)
     lost = sum(opus.asked.values()) - len(known)
-    assert "judge" not in rules.asked[:70]
+    assert Counter(rules.asked[:70])["judge"] == 12  # the gate, and no pair yet
     code, said, told = generate(*arguments, "--json")
     assert (code, json.loads(said)["pairs"]) == (0, 60), told
     assert len({pair.prompt for pair in read_pairs(replies.parent)}) == 60
@@ -92,9 +95,35 @@ def test_what_was_done_is_told(opus, generate, tmp_path):
     assert "pairs       12, of which 12 of " in said
     assert "rejected: off_behavior" in said
     assert "dev         " in said
-    assert "cost        $" in said
+    assert re.search(r"^cost        \$\d+\.\d\d$", said, re.M)
     assert said.endswith("pairs/polite\n")
     assert (tmp_path / "pairs" / "polite" / "rejected.jsonl").exists()
+
+
+def test_what_got_lost_and_what_was_not_answered_is_told(opus, generate):
+    (first, *_) = opus.answer.topics({}, "")["topics"]
+    opus.answer.spoil = lambda kind, told, answer: (
+        Fault(kind="refusal") if kind == "prompts" and told["topic"] == first else answer
+    )
+    opus.faults = lambda place, body, n: (
+        Fault(kind="reset", served=True)
+        if place == "messages" and "Write the positive" in str(body) and n == 0
+        else None
+    )
+    code, said, told = generate("polite", *DESCRIPTION, "--no-batches", "--n", 3)
+    assert code == 0, told
+    assert "no answer   1 of prompts: refused" in said
+    assert re.search(r"^cost        \$0\.\d\d; up to \$\d\.\d\d besides, for replies that got lost$", said, re.M)
+
+
+def test_a_model_without_a_price_says_so(opus, generate):
+    arguments = ("polite", *DESCRIPTION, "--no-batches", "--n", 1, "--model", "claude-tomorrow-9")
+    code, said, told = generate(*arguments, "--dry-run")
+    assert (code, opus.calls["messages"]) == (0, 0), told
+    assert "cost        unknown: the price table does not hold a model" in said
+    code, said, told = generate(*arguments)
+    assert code == 0, told
+    assert "cost        unknown: the price table does not hold the model" in said
 
 
 def test_fewer_pairs_than_asked_for_are_exit_code_3(opus, generate):
@@ -113,6 +142,8 @@ def test_a_dry_run_says_the_cost_and_writes_nothing(opus, generate, tmp_path):
     assert "missing     100 pairs; 36 held-out prompts" in said
     for step in ("sheet", "topics", "prompts", "pairs", "gate", "judge", "cost "):
         assert f"\n{step}" in said
+    assert re.search(r"^cost        about \$\d\.\d\d, if three proposals of four are accepted$", said, re.M)
+    assert "(prices of 20" in said
     assert list(tmp_path.iterdir()) == []
     assert opus.calls["messages"] == opus.calls["batch"] == 0
 

@@ -1,6 +1,9 @@
 """Claude writes pairs: the real SDK against a service on this machine whose answers are known."""
 
 import json
+import os
+import random
+import time
 from collections import Counter
 from pathlib import Path
 from threading import Lock
@@ -54,6 +57,8 @@ def test_a_new_behavior_is_made_whole(opus, write, tmp_path, lines):
         "train.jsonl",
     ]
     assert max(opus.asked.values()) == 1
+    key = os.environ["ANTHROPIC_API_KEY"].encode()
+    assert not [path for path in folder.iterdir() if key in path.read_bytes()]
 
 
 def test_everything_asked_says_that_requests_are_everyday_ones(opus, write):
@@ -142,11 +147,10 @@ def test_repeated_requests_and_responses_are_rejected(opus, write, tmp_path, lin
     rules.spoil = spoil
     write(n=80)
     rejected = {line["prompt"]: line["reason"] for line in lines(tmp_path / "polite" / "rejected.jsonl")}
-    (twin,) = twins & set(rejected)
     assert rejected == {
         leaked.upper(): "split_leakage",
         f"{asked[:-1]} now?": "duplicate_prompt",
-        twin: "duplicate_response",
+        rules.request(second, "train", 1): "duplicate_response",  # the first of the twins was first
     }
     kinds = {issue.kind for issue in check_behavior(tmp_path / "polite")}
     assert not kinds & {"duplicate_prompt", "near_duplicate_prompt", "split_leakage", "duplicate_response"}
@@ -283,12 +287,106 @@ def test_what_was_refused_at_the_gate_is_asked_again(opus, write):
     assert write(n=5).pairs == 5
 
 
-@pytest.mark.usefixtures("opus")
-def test_a_trait_gets_obvious_cases_before_its_pairs_are_confirmed(tmp_path):
-    trait = tmp_path / "courteous.json"
+@pytest.mark.parametrize("refused", ["sheet", "topics"])
+@pytest.mark.parametrize(("kind", "reason"), [("refusal", "refused"), ("truncated", "truncated")])
+def test_a_sheet_and_topics_that_were_refused_are_asked_again(opus, write, refused, kind, reason):
+    opus.answer.spoil = lambda asked, _told, answer: Fault(kind=kind) if asked == refused else answer
+    with pytest.raises(JudgeError, match=rf"\({reason}\); run again"):
+        write(n=5)
+    opus.answer.spoil = lambda _asked, _told, answer: answer
+    written = write(n=5)
+    assert (written.pairs, written.no_answer) == (5, {})
+
+
+def test_the_gate_of_a_trait_that_was_refused_is_asked_again(opus, tmp_path):
+    trait = courteous(tmp_path)
+    opus.answer.spoil = lambda asked, _told, answer: Fault(kind="refusal") if asked == "gate" else answer
+    with pytest.raises(JudgeError, match=r"gave no obvious cases of 'courteous' \(refused\); run again"):
+        generate("courteous", BY, n=5, out=tmp_path, trait=trait)
+    opus.answer.spoil = lambda _asked, _told, answer: answer
+    assert generate("courteous", BY, n=5, out=tmp_path).pairs == 5
+
+
+def test_requests_that_were_refused_are_counted_and_asked_again_by_the_next_call(opus, write):
+    (first, *_) = opus.answer.topics({}, "")["topics"]
+    opus.answer.spoil = lambda asked, told, answer: (
+        Fault(kind="refusal") if asked == "prompts" and told["topic"] == first else answer
+    )
+    written = write(n=140)  # more than one round of the other topics
+    assert (written.pairs, written.no_answer) == (140, {"prompts: refused": 1})
+    assert refused_requests(opus, first) == 1  # once a call, though there were rounds enough to ask for more
+    opus.answer.spoil = lambda _asked, _told, answer: answer
+    written = write(n=150)
+    assert (written.pairs, written.no_answer) == (150, {})
+
+
+def refused_requests(opus, topic):
+    """How often requests were asked for on a topic."""
+    asked = [one["messages"][0]["content"] for one in opus.requests]
+    return sum(f"\n{topic}\n" in message and "Write requests on this topic" in message for message in asked)
+
+
+def test_what_got_lost_is_told_beside_the_cost(opus, write):
+    written = write(n=5)
+    assert (written.lost_dollars, written.dollars > 0) == (0, True)
+    opus.faults = lambda place, _body, n: Fault(kind="reset", served=True) if place == "messages" and n == 0 else None
+    more = write(n=6)
+    assert more.pairs == 6
+    assert more.lost_dollars > 0
+    assert more.dollars > written.dollars
+    opus.faults = None
+    assert write(n=6).lost_dollars == pytest.approx(more.lost_dollars)  # of a later call too
+
+
+def test_pairs_do_not_hang_on_which_answer_came_first(opus, tmp_path, lines):
+    """The service answers in another order each time; the last place goes to the same pair."""
+    opus.answer.spoil = unsteady_of_pairs
+    kept, rules = [], opus.answer
+    for number in range(3):
+        opus.answer = lambda params, number=number: (
+            time.sleep(random.Random(f"{number}{params}").random() / 20),  # noqa: S311 - a delay, no secret
+            rules(params),
+        )[1]
+        generate("polite", BY, n=12, out=tmp_path / str(number), description="Answers with marked politeness")
+        folder = tmp_path / str(number) / "polite"
+        kept.append([lines(folder / name) for name in ("train.jsonl", "rejected.jsonl", "dev.jsonl")])
+    assert kept[0] == kept[1] == kept[2]
+    assert len(kept[0][1]) > 1
+
+
+def unsteady_of_pairs(kind, told, answer):
+    """Rate every fifth pair low."""
+    other = kind == "judge" and told["request"] != OBVIOUS and told["request"].encode()[-3] % 5 == 0
+    return {**answer, "behavior": 5} if other else answer
+
+
+def test_the_writer_is_not_paid_if_the_judge_does_not_order_the_obvious_cases(opus, write, tmp_path):
+    opus.answer.spoil = lambda kind, _told, answer: {**answer, "behavior": 5} if kind == "judge" else answer
+    with pytest.raises(JudgeError, match="does not order the obvious cases"):
+        write(n=5)
+    assert Counter(opus.answer.asked) == {"sheet": 1, "judge": 12}
+    assert State(tmp_path / "polite" / ACCOUNT).charges.keys() == {"claude-opus-4-6", "claude-haiku-4-5"}
+
+
+def test_no_pair_of_a_behavior_that_is_there_is_paid_before_the_gate(opus, tmp_path):
+    opus.answer.obvious = read_behavior("concise").gate
+    opus.answer.spoil = lambda kind, _told, answer: {**answer, "behavior": 5} if kind == "judge" else answer
+    with pytest.raises(JudgeError, match="does not order the obvious cases"):
+        generate("concise", BY, n=70, out=tmp_path)
+    assert set(opus.answer.asked) == {"judge"}
+
+
+def courteous(folder):
+    """Write a trait file."""
+    trait = folder / "courteous.json"
     questions = [f"How do I {' '.join(made_up(f'question {i}', 5))}?" for i in range(40)]
     trait.write_text(json.dumps({"instruction": [{"pos": "Be polite.", "neg": "Be curt."}], "questions": questions}))
-    written = generate("courteous", BY, n=5, out=tmp_path, trait=trait)
+    return trait
+
+
+@pytest.mark.usefixtures("opus")
+def test_a_trait_gets_obvious_cases_before_its_pairs_are_confirmed(tmp_path):
+    written = generate("courteous", BY, n=5, out=tmp_path, trait=courteous(tmp_path))
     assert written.pairs == 5
     behavior = read_behavior(tmp_path / "courteous")
     assert behavior.gate.high[0].startswith("Thank you kindly")
@@ -309,9 +407,9 @@ def test_held_out_pairs_that_were_rejected_are_kept_with_their_reason(opus, writ
     assert written.held_out == {"dev": (9, 12), "test": (24, 24)}
     assert (written.rejected, written.unanswered) == ({}, {"incoherent": 3})
     rejected = lines(tmp_path / "polite" / "rejected.jsonl")
-    assert {(line["prompt"], line["split"], line["reason"]) for line in rejected} == {
+    assert [(line["prompt"], line["split"], line["reason"]) for line in rejected] == [
         (prompt, "dev", "incoherent") for prompt in held_out()
-    }  # answers come as they are ready
+    ]
     assert all("nonsense" in line["positive"] and line["detail"] for line in rejected)
     assert write(n=5).unanswered == {"incoherent": 3}
     assert len(lines(tmp_path / "polite" / "rejected.jsonl")) == 3
@@ -350,12 +448,16 @@ def test_a_scorer_that_a_person_edited_is_not_learned_again(write, tmp_path):
 
 @pytest.mark.usefixtures("opus")
 def test_notes_that_a_person_wrote_survive_the_learning(write, tmp_path):
-    write(n=20)
+    write(n=5)
     path = tmp_path / "polite" / "behavior.toml"
     text = path.read_text(encoding="utf-8")
+    assert "5 pairs are too few" in text
     path.write_text(text.replace("Politeness takes words.", "Politeness takes words. Mine."), encoding="utf-8")
     write(n=60)
-    assert "Mine." in read_behavior(tmp_path / "polite").notes
+    notes = read_behavior(tmp_path / "polite").notes
+    assert "Mine." in notes
+    assert "pairs are too few" not in notes  # what was learned of the twenty
+    assert notes.count("offline scorer was learned") == 1
 
 
 def test_the_outlook_knows_what_is_under_way(opus, write, tmp_path):
