@@ -6,6 +6,7 @@ our own page: a page elsewhere must not ask in its visitor's name.
 
 import asyncio
 import hmac
+import re
 import secrets
 from collections import deque
 from typing import Any
@@ -29,7 +30,7 @@ MOST_SESSIONS = 1000
 MOST_BYTES = 4096
 POLICY = (
     "default-src 'self'; script-src 'self' 'unsafe-inline' 'unsafe-eval'; style-src 'self' 'unsafe-inline'; "
-    "img-src 'self' data:; connect-src 'self' ws: wss:; frame-ancestors 'none'; form-action 'self'; base-uri 'self'"
+    "img-src 'self' data:; connect-src 'self' {sockets}; frame-ancestors 'none'; form-action 'self'; base-uri 'self'"
 )
 PAGE = """<!doctype html><html lang="en"><head><meta charset="utf-8"><title>interp-steer playground</title>
 <meta name="viewport" content="width=device-width, initial-scale=1"><style>
@@ -64,9 +65,9 @@ class Door:
             return
         answer = await self._answer(scope, receive)
         if answer is None:
-            await self.app(scope, receive, _with_policy(send))
+            await self.app(scope, receive, _with_policy(send, scope))
         elif scope["type"] == "http":
-            await answer(scope, receive, _with_policy(send))
+            await answer(scope, receive, _with_policy(send, scope))
         else:
             await send({"type": "websocket.close", "code": 1008})
 
@@ -116,11 +117,17 @@ def _cookie(headers: Any) -> str:
     return ""
 
 
-def _with_policy(send: Send) -> Send:
+def _sockets(scope: Scope) -> str:
+    """Return the addresses of this very server for web sockets, which ``'self'`` does not cover in every browser."""
+    host = Headers(scope=scope).get("host", "")
+    return f"ws://{host} wss://{host}" if re.fullmatch(r"[\w.\-]+(:\d+)?|\[[0-9a-fA-F:]+\](:\d+)?", host) else ""
+
+
+def _with_policy(send: Send, scope: Scope) -> Send:
     async def sent(message: Message) -> None:
         if message["type"] == "http.response.start":
             headers = MutableHeaders(scope=message)
-            headers["Content-Security-Policy"] = POLICY
+            headers["Content-Security-Policy"] = POLICY.format(sockets=_sockets(scope))
             headers["X-Content-Type-Options"] = "nosniff"
             headers["Referrer-Policy"] = "same-origin"
         await send(message)

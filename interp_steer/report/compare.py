@@ -10,12 +10,13 @@ from markupsafe import Markup
 from interp_steer.files import write_text
 from interp_steer.findings import AnalysisResult
 from interp_steer.outcomes import UNSTEERED, Outcomes, read_outcomes
-from interp_steer.records import Cell
+from interp_steer.records import Cell, digest
 from interp_steer.report.build import build_report
 from interp_steer.report.content import Example, Report, Sample
 from interp_steer.report.headline import shown_sample
 from interp_steer.report.index import best_box
 from interp_steer.report.phrases import alpha, count, fixed, interval, visible
+from interp_steer.report.provenance import latest_verdicts
 from interp_steer.report.render import page_environment, page_policy, template_text
 from interp_steer.run import Run
 from interp_steer.stats import Interval, paired_bootstrap
@@ -78,18 +79,20 @@ def compare(first: Run, second: Run) -> Comparison:
     """Return what two runs say of the same things."""
     reports = (build_report(first), build_report(second))
     outcomes = (read_outcomes(first), read_outcomes(second))
+    judges = [_judged_by(run, one) for run, one in zip((first, second), outcomes, strict=True)]
     names = _names(first, second, reports)
     quantities = [_quantities(report) for report in reports]
     analyses = [{item.name: item for item in (*_selection(report), *report.analyses)} for report in reports]
     return Comparison(
         names=names,
-        finding=_finding(names, reports, outcomes),
+        finding=_finding(names, reports, outcomes, judges),
         reports=reports,
-        rows=tuple((name, quantities[0][name], quantities[1].get(name, "–")) for name in quantities[0]),
+        rows=tuple(
+            (name, *(each.get(name, "–") for each in quantities)) for name in {**quantities[0], **quantities[1]}
+        ),
         findings=tuple(
-            (item.title, item.finding, analyses[1][name].finding)
-            for name, item in analyses[0].items()
-            if name in analyses[1]
+            (item.title, *(each[name].finding if name in each else "Not in this run." for each in analyses))
+            for name, item in {**analyses[1], **analyses[0]}.items()
         ),
         examples=_examples(names, reports, outcomes),
     )
@@ -138,7 +141,9 @@ def _quantities(report: Report) -> dict[str, str]:
     return found
 
 
-def _finding(names: Sequence[str], reports: Sequence[Report], outcomes: Sequence[Outcomes]) -> str:
+def _finding(
+    names: Sequence[str], reports: Sequence[Report], outcomes: Sequence[Outcomes], judges: Sequence[str]
+) -> str:
     headlines = [report.headline for report in reports]
     if headlines[0] is None or headlines[1] is None:
         return "One of these runs has no result yet"
@@ -147,6 +152,11 @@ def _finding(names: Sequence[str], reports: Sequence[Report], outcomes: Sequence
         return (
             f"{names[0]} moves by {interval(effects[0])}, {names[1]} by {interval(effects[1])}: two behaviors on two "
             "scales, not to be subtracted"
+        )
+    if judges[0] != judges[1]:
+        return (
+            f"{names[0]} moves by {interval(effects[0])}, {names[1]} by {interval(effects[1])}: scored by different "
+            f"judges ({judges[0]}; {judges[1]}), so not to be subtracted"
         )
     difference = _difference(outcomes, [headline.cell for headline in headlines if headline], headlines[0].split)
     if difference is None or headlines[0].split != headlines[1].split:
@@ -160,6 +170,24 @@ def _finding(names: Sequence[str], reports: Sequence[Report], outcomes: Sequence
         f"Steering moves {names[0]} by {interval(size)} {more} than {names[1]} on the "
         f"{count(size.n, 'prompt')} both answered{unsure}"
     )
+
+
+def _judged_by(run: Run, outcomes: Outcomes) -> str:
+    """Return who scored the behavior of a run, and by which rules.
+
+    The rules of the local judge are its version and scorer. Its digest holds more: what counts as coherent is fitted to
+    the answers of each model, and the behavior score does not depend on it.
+    """
+    judges, found = run.manifest().get("judges") or {}, set()
+    for one in latest_verdicts(outcomes):
+        held = judges.get(one.judge) or {}
+        if held.get("digest") == one.judge_digest and "scorer" in held:
+            rules = digest([held.get("version"), held["scorer"]])
+        else:
+            rules = one.judge_digest
+        rubric = "" if one.rubric_version is None else f"rubric {one.rubric_version}, "
+        found.add(f"{one.judge}, {rubric}rules {rules}")
+    return " and ".join(sorted(found))
 
 
 def _difference(outcomes: Sequence[Outcomes], cells: Sequence[Cell], split: str) -> Interval | None:

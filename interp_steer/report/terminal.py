@@ -57,15 +57,17 @@ def _controls(headline: Headline) -> Table:
 
 
 def _map(grid: Grid, console: Console) -> Table:
-    """Draw the strongest alpha on top, scores in hundredths; two characters a layer where three would not fit."""
-    width = 3 if 3 * len(grid.layers) + _LABEL <= console.width else 2
+    """Draw the strongest alpha on top, scores in hundredths: 100 is a whole digit wider, and needs the room."""
+    widest = max((round(100 * value) for row in grid.values for value in row if value is not None), default=0)
+    least = len(str(widest))
+    width = least + 1 if (least + 1) * len(grid.layers) + _LABEL <= console.width else least
     plain = console.no_color or console.color_system is None
     table = Table(box=None, pad_edge=False, padding=(0, 0), show_header=False)
     table.add_column(justify="right")
     table.add_column(no_wrap=True)
     for a in reversed(range(len(grid.alphas))):
         table.add_row(Text(f"alpha {alpha(grid.alphas[a])}  ", style="dim"), _row(grid.values[a], width, plain=plain))
-    every = 1 if width == 3 else 2
+    every = 1 if width > 2 else 2
     marks = "".join(f"{layer:>{width * every}}" for layer in grid.layers[every - 1 :: every])
     table.add_row(Text("layer  ", style="dim"), Text(marks, style="dim"))
     return table
@@ -78,9 +80,8 @@ def _row(values: Sequence[Number], width: int, *, plain: bool) -> Text:
             row.append("·".rjust(width))
             continue
         shade = min(4, int(5 * value))
-        row.append(
-            f"{min(99, round(100 * value)):{width}d}", style="" if plain else f"{_INKS[shade]} on {_SHADES[shade]}"
-        )
+        style = "" if plain else f"{_INKS[shade]} on {_SHADES[shade]}"
+        row.append(f"{round(100 * value):{width}d}", style=style)
     return row
 
 

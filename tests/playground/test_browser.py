@@ -122,7 +122,13 @@ def test_alpha_is_moved_and_both_texts_stream(visit, engine, until):
     page = visit()
     set_length(page, LONGEST)
     before = page.locator(".snippets").text_content()
-    set_alpha(page, 0.35)
+    alpha = float(page.get_by_label("alpha 1", exact=True).input_value())
+    page.locator(".knob .q-slider__track-container").focus()  # Quasar's slider takes the focus on its track
+    for _ in range(5):
+        page.keyboard.press("ArrowRight")
+    page.wait_for_function(
+        "wanted => document.querySelector('[aria-label=\"alpha 1\"]').value === wanted", arg=f"{alpha + 0.05:.2f}"
+    )
     page.wait_for_function("before => document.querySelector('.snippets').textContent !== before", arg=before)
     press(page)
     page.wait_for_function("[...document.querySelectorAll('.tokens')].every(t => t.textContent.length > 20)")

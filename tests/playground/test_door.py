@@ -88,3 +88,17 @@ def test_a_page_may_reach_nothing_else():
     assert "default-src 'self'" in policy
     assert "frame-ancestors 'none'" in policy
     assert "http" not in policy.replace("https", "")
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost", "[::1]"])
+def test_web_sockets_go_to_this_server_alone(host):
+    policy = visitor(None, host).get("/").headers["content-security-policy"]
+    (reached,) = (part.split()[1:] for part in policy.split("; ") if part.startswith("connect-src"))
+    assert reached == ["'self'", f"ws://{host}:8001", f"wss://{host}:8001"]
+
+
+@pytest.mark.parametrize("host", ["x; script-src *", "x ws:", "x,y"])
+def test_a_made_up_host_adds_nothing_to_the_policy(host):
+    policy = visitor("sesame").get("/login", headers={"host": host}).headers["content-security-policy"]
+    (reached,) = (part.split()[1:] for part in policy.split("; ") if part.startswith("connect-src"))
+    assert reached == ["'self'"]

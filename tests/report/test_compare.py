@@ -78,3 +78,32 @@ def test_the_page_escapes_names_and_texts(finished_run, weaker):
     assert "<script" not in text
     assert "<img" not in text
     assert "default-src 'none'" in html.unescape(text)
+
+
+def test_scores_of_different_judges_are_not_subtracted(finished_run, tmp_path):
+    run = Run(tmp_path / "stricter")
+    write_json(run.manifest_path, finished_run.manifest())
+    append_records(run.generations_path, finished_run.generations())
+    append_records(run.verdicts_path, [replace(one, judge="stricter") for one in finished_run.verdicts()])
+    found = compare(finished_run, run).finding
+    assert "scored by different judges (local, rules c0ffee1234567890; stricter, rules c0ffee1234567890)" in found
+    assert " more " not in found
+
+
+def test_what_only_the_second_run_has_is_shown_too(bare_run, finished_run):
+    first, second = (compare(*pair) for pair in ((finished_run, bare_run), (bare_run, finished_run)))
+    assert {name for name, *_ in first.rows} == {name for name, *_ in second.rows}
+    assert ("Coherence at the best cell", "–") in {(name, one) for name, one, _ in second.rows}
+    assert {title for title, *_ in second.findings} == {title for title, *_ in first.findings} != set()
+
+
+def test_thresholds_that_are_each_models_own_do_not_make_another_judge(finished_run, tmp_path):
+    runs = []
+    for name, nll in (("one", 1.5), ("two", 2.5)):
+        run = Run(tmp_path / name)
+        rules = {"digest": name, "version": 2, "scorer": {"name": "refusal"}, "thresholds": {"nll": nll}}
+        write_json(run.manifest_path, {**finished_run.manifest(), "judges": {"local": rules}})
+        append_records(run.generations_path, finished_run.generations())
+        append_records(run.verdicts_path, [replace(one, judge_digest=name) for one in finished_run.verdicts()])
+        runs.append(run)
+    assert "both answered" in compare(*runs).finding

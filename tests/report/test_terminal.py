@@ -1,4 +1,5 @@
 import io
+from dataclasses import replace
 
 from rich.console import Console
 
@@ -39,3 +40,12 @@ def test_a_bare_run_says_what_to_do(bare_run):
     text = printed(build_report(bare_run))
     assert "No result yet" in text
     assert "interp-steer sweep" in text
+
+
+def test_a_perfect_score_is_100(report):
+    grid = report.sweep.grids[0]
+    perfect = replace(grid, values=((1.0, *grid.values[0][1:]), *grid.values[1:]))
+    text = printed(replace(report, sweep=replace(report.sweep, grids=(perfect, *report.sweep.grids[1:]))))
+    row = next(line for line in text.splitlines() if line.strip().startswith(f"alpha {grid.alphas[0]:g} "))
+    assert row.split()[2].startswith("100")
+    assert " 99" not in row
