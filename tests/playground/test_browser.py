@@ -172,6 +172,15 @@ def test_every_token_is_colored_but_the_last(visit):
         assert spans.count() == 12
         assert spans.locator("xpath=self::*[contains(@class, 'read')]").count() == 11
         assert re.fullmatch(r"cosine −?0\.\d{3}", spans.first.get_attribute("title"))
+    card = page.locator(".answer").first
+    card.locator(".cosines summary").focus()
+    page.keyboard.press("Enter")
+    rows = card.locator(".cosines tbody tr").all()
+    assert [row.locator("td").first.text_content() for row in rows] == card.locator(".tokens span").all_text_contents()
+    values = [row.locator("td").last.inner_text() for row in rows]
+    said = [span.get_attribute("title").removeprefix("cosine ") for span in card.locator(".tokens span").all()]
+    assert values == said
+    assert values[-1] == "not read"
     assert re.search(r"mean cosine −?0\.\d\d · 12 tokens", page.locator(".answer .measure").first.inner_text())
     assert page.locator(".legend").inner_text().startswith("cosine with refusal at layer 1")
 

@@ -10,6 +10,7 @@ import openai
 import pytest
 
 from interp_steer.errors import ServingError
+from interp_steer.serving.answer import LiveRequest
 from interp_steer.serving.catalog import Steering
 from interp_steer.serving.web import make_app
 from interp_steer.steering.decode import decode
@@ -78,11 +79,21 @@ def test_sixteen_at_once_say_what_each_says_alone(smollm2, served, catalog_of):
         found = say(client, "smollm2-135m", steering=steering, max_tokens=12)
         return found.choices[0].message.content, found.usage.completion_tokens
 
+    def request(pushes):
+        plan = catalog.plan(pushes)
+        row = DecodeRow(prompt_ids=tuple(smollm2.chat.prompt_ids("Name a color.")), interventions=plan.interventions)
+        return LiveRequest(row=row, settings=DecodeSettings(scope=plan.scope, max_new_tokens=12))
+
     with served(smollm2, slots=16, capacity=256) as (client, batch, _):
         with concurrent.futures.ThreadPoolExecutor(16) as pool:
             together = list(pool.map(lambda pushes: ask(client, pushes), wanted))
         one_by_one = [ask(client, pushes) for pushes in wanted]
+        requests = [request(pushes) for pushes in wanted]
+        ids_together = [answer.result().ids for answer in batch.submit_all(requests)]
+        ids_alone = [batch.submit_all([one])[0].result().ids for one in requests]
         assert batch.n_open == 0
+    assert ids_together == ids_alone
+    assert [smollm2.chat.decode(list(ids)) for ids in ids_together] == [text for text, _ in together]
     assert together == one_by_one
     assert together[::4] == [expected(smollm2, catalog, pushes, 12) for pushes in wanted[::4]]
     assert len(set(together)) > 12, "the interventions must show, or this proves little"
