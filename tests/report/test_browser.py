@@ -3,6 +3,7 @@
 import csv
 import io
 import re
+from pathlib import Path
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
@@ -14,6 +15,7 @@ from interp_steer.report.render import held_libraries, render, write_report
 
 # A function, since the page's own policy forbids the evaluation of strings.
 DRAWN = "() => [...document.querySelectorAll('[data-figure]')].every(plot => plot.querySelector('svg'))"
+COMMITTED = Path(__file__).parents[2] / "reports"
 BEST = "Layer 14 at alpha 0.3: what it wrote"
 
 
@@ -166,6 +168,22 @@ def test_nobody_is_shut_out(open_page, written, scheme, width):
     page.wait_for_function(DRAWN)
     assert violations(page) == []
     assert page.evaluate("document.documentElement.scrollWidth") <= width
+
+
+@pytest.mark.parametrize("page", sorted(path.name for path in COMMITTED.glob("*-smollm2-135m.html")))
+def test_the_committed_reports_open_from_disk(open_page, asked, page):
+    """The real ones, with their libraries beside them; an error on the console fails the test at its end."""
+    opened = open_page(COMMITTED / page)
+    field = opened.locator("[data-grid=combined] .field")
+    field.scroll_into_view_if_needed()
+    before = opened.locator("#texts-heading").inner_text()
+    box = field.bounding_box()
+    opened.mouse.click(box["x"] + 5, box["y"] + 5)
+    assert opened.locator("#texts-heading").inner_text() != before
+    assert opened.locator("#completions article .answer.steered .text").first.inner_text()
+    opened.wait_for_function(DRAWN)
+    assert not opened.locator("#unreadable").is_visible()
+    assert [url for url in asked if not url.startswith(("file:", "data:", "blob:"))] == []
 
 
 @pytest.mark.parametrize("name", ["index.html", "both/comparison.html"])
