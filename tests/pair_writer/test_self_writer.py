@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+from collections import Counter
 
 import pytest
 import torch
@@ -16,7 +17,7 @@ from interp_steer.pair_writer.contrast import confirming
 from interp_steer.pair_writer.filters import Fault
 from interp_steer.pair_writer.sampled import Standard, finished, measured, sample
 from interp_steer.pair_writer.self_writer import write_self
-from interp_steer.pair_writer.sides import Side, best_pair
+from interp_steer.pair_writer.sides import ROUNDS, SAMPLES, Side, best_pair
 from interp_steer.pairs import read_behavior, read_pairs
 from interp_steer.steering.rows import DecodeSettings
 
@@ -186,8 +187,26 @@ def test_a_model_that_hears_no_instruction_writes_nothing(tiny_llama, poetic, li
     assert not (poetic / "train.jsonl").exists()
     rejected = lines(poetic / "rejected.jsonl")
     assert sorted(line["prompt"] for line in rejected) == sorted((*prompts, "What is the wind?"))  # that one of dev
-    assert all(line["detail"] for line in rejected)
-    assert any("no fit" in line["detail"] for line in rejected)
+    for line in rejected:
+        assert (line["reason"], line["detail"]) == what_is_wrong(line, lines(poetic / "sides.jsonl"), poetic)
+
+
+def what_is_wrong(line, sides, folder):
+    """Why a prompt has no pair, from its samples: a side has no fit one, or the widest pair of fit ones has a fault."""
+    mine = sorted((one for one in sides if one["prompt"] == line["prompt"]), key=lambda one: one["sample"])
+    assert Counter(one["side"] for one in mine if one["side"] != "plain") == {
+        "positive": ROUNDS * SAMPLES,
+        "negative": ROUNDS * SAMPLES,
+    }
+    for name in ("positive", "negative"):
+        reasons = Counter(one["reason"] for one in mine if one["side"] == name)
+        if None not in reasons:
+            told = ", ".join(f"{n} {reason}" for reason, n in reasons.most_common())
+            return reasons.most_common(1)[0][0], f"no fit {name} side: {told}"
+    fit = {one["text"] for one in mine if one["reason"] is None}
+    assert {line["positive"], line["negative"]} <= fit
+    fault = Collection(folder).fault(Pair(prompt=line["prompt"], positive=line["positive"], negative=line["negative"]))
+    return fault.reason, fault.detail
 
 
 def test_held_out_prompts_that_have_responses_keep_them(poetic):
