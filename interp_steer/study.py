@@ -45,12 +45,13 @@ class StudySpec:
         alphas: Strengths measured by likelihood on the dev pairs at every layer, negative ones too; the positive ones
             are generated at.
         scope: Positions that are steered.
-        random_alpha: Strength of the random direction at every layer that is generated at.
+        random_alpha: Strength of the random direction at every layer that is generated at, and of the vectors by
+            which ways to make one are compared.
         target_kl: The disturbance at which layers are compared with equal side effects, in nats.
         n_random: Random directions at the best cell, on the test pairs.
         n_flipped: Sign flips of the pairs there.
         n_best: Layers generated at because likelihood prefers them.
-        n_spread: Layers generated at because they are spread over depth.
+        n_spread: Layers generated at because they are spread over depth; ways to make a vector are compared there.
         max_new_tokens: Longest completion.
         seed: Seed of whatever is random.
     """
@@ -101,7 +102,7 @@ def run_study(behaviors: Sequence[str | Path], source: Source, folder: Path, spe
         for name, run in runs.items():
             others = {other: theirs for other, theirs in runs.items() if other != name}
             with run.lock():
-                held_out_stage(run, source, others, n_random=spec.n_random, n_flipped=spec.n_flipped)
+                _held_out(run, source, others, spec)
             advance(1, f"{name}: held-out pairs")
         for name, run in runs.items():
             with run.lock():
@@ -138,6 +139,16 @@ def _read(run: Run, behavior: str | Path, source: Source, spec: StudySpec) -> No
         run_pushes(run, lambda: source.model, pushed)
 
 
+def _held_out(run: Run, source: Source, others: dict[str, Run], spec: StudySpec) -> None:
+    """What dev chose, on the test pairs; ways to make a vector are compared where none of them chose to be."""
+    methods = [(layer, spec.random_alpha) for layer in _spread(run.model_card().n_layers, spec.n_spread)]
+    held_out_stage(run, source, others, methods=methods, n_random=spec.n_random, n_flipped=spec.n_flipped)
+
+
+def _spread(n_layers: int, n: int) -> list[int]:
+    return sorted({round((i + 0.5) * n_layers / n) for i in range(n)})
+
+
 def _generate(run: Run, behavior: str | Path, source: Source, spec: StudySpec) -> None:
     """The second truth: texts, at the layers that likelihood prefers and at some spread over depth."""
     measured, n_layers = read_propensity(run.propensity_path), run.model_card().n_layers
@@ -151,8 +162,7 @@ def _generate(run: Run, behavior: str | Path, source: Source, spec: StudySpec) -
         strategy="halving",
     )
     if held_halving(run, sweep) is None:
-        spread = [round((i + 0.5) * n_layers / spec.n_spread) for i in range(spec.n_spread)]
-        chosen = shortlisted(measured, sweep, n_best=spec.n_best, also=spread)
+        chosen = shortlisted(measured, sweep, n_best=spec.n_best, also=_spread(n_layers, spec.n_spread))
         claim_spec(run, sweep, started=run.generations_path.exists())
         run.update_manifest(halving=to_json(chosen))
     for split in ("dev", "test"):

@@ -1,7 +1,7 @@
 """The stages of a run that only read: each is measured once, kept, and measured anew where what it rests on changed."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 from pydantic import ValidationError
 
@@ -28,6 +28,8 @@ from interp_steer.sweeps.rows import claim_model
 from interp_steer.vectors.vector import SteeringVectors, read_vectors
 
 CALIBRATION_PROMPTS = 4
+NEAR_ENOUGH = 0.1
+"""Largest relative error of the KL with which a layer counts as equally disturbed on held-out pairs."""
 
 Note = Callable[[str], None]
 
@@ -124,13 +126,22 @@ def best_cell(found: Propensity) -> Cell:
     )
 
 
-def held_out_stage(run: Run, source: Source, others: dict[str, Run], *, n_random: int, n_flipped: int) -> HeldOut:
+def held_out_stage(
+    run: Run,
+    source: Source,
+    others: dict[str, Run],
+    *,
+    methods: Sequence[tuple[int, float]],
+    n_random: int,
+    n_flipped: int,
+) -> HeldOut:
     """Measure on the test pairs what dev chose, with its controls and other behaviors' vectors, unless it is there.
 
     Args:
         run: A run with activations, vectors, propensity and calibration.
         source: The model; not loaded if nothing needs measuring.
         others: Runs of other behaviors on the same model, as far.
+        methods: Layers and alphas at which ways to make a vector are compared.
         n_random: Number of random directions at the best cell.
         n_flipped: Number of sign flips of the pairs there.
 
@@ -147,7 +158,12 @@ def held_out_stage(run: Run, source: Source, others: dict[str, Run], *, n_random
         read_activations(run.activations_path),
         best=best_cell(dev),
         chosen=list(best_cells(dev).values()),
-        equal_kl=[(one.layer, one.alpha) for one in calibration.layers if one.alpha is not None],
+        equal_kl=[
+            (one.layer, alpha)
+            for one in calibration.layers
+            if (alpha := one.nearest(calibration.spec.target_kl, within=NEAR_ENOUGH)) is not None
+        ],
+        methods=methods,
         others={name: _steered_best(other) for name, other in others.items()},
         n_random=n_random,
         n_flipped=n_flipped,

@@ -3,7 +3,11 @@
 Each claim becomes one number per behavior, whose mean over behaviors has a 95 % interval (nested bootstrap where it is
 a truth over prompts, Student's over behaviors else). It *holds* if the whole interval lies on the claim's side of its
 threshold, *does not hold* if all of it lies on the other, and *cannot be told* otherwise, or with fewer than three
-behaviors. Thresholds are in the table.
+behaviors (of each kind, where two kinds are compared). Thresholds are in the table. Shares have Wilson's interval, a
+difference between two kinds of behaviors Welch's.
+
+By likelihood, ways to make a vector are compared at layers spread over depth, at one strength: at cells that none of
+them chose. By generation they meet at the cell that was best for the mean difference, which favors it.
 
 What it does not show: that the write-up was right or wrong about its own model. This is another one.
 """
@@ -17,7 +21,7 @@ from analyses.adjacent_similarity import adjacent_cosines
 from analyses.gram import Gram, consistency, gram_at, normalization_sensitivity
 from analyses.resampling import stability
 from analyses.spectrum import centered_shares, components_for
-from analyses.study.claim import Claim, claim_of
+from analyses.study.claim import Claim, claim_of, difference_claim, share_claim
 from analyses.study.nulls import nested_bootstrap
 from analyses.study.truths import Kind, Subject, Truth, subjects, truth_of
 from interp_steer.activations.artifact import Activations, read_activations
@@ -69,7 +73,12 @@ def claims(runs: Sequence[Run]) -> AnalysisResult:
                     )
                     for one in found
                 ),
-                notes=("mean over behaviors with its 95 % interval; it must lie on one side of the threshold",),
+                notes=(
+                    "mean over behaviors with its 95 % interval; it must lie on one side of the threshold",
+                    "where the layer at 80 % of the depth was not generated at, the nearest one stands for it",
+                    "a share of explained variance is large for noise with as many pairs too: see each behavior's own "
+                    "report for the null beside it",
+                ),
             ),
         ),
     )
@@ -96,18 +105,18 @@ def _geometry(runs: Sequence[Run]) -> list[Claim]:
         float(np.mean([score >= 0.95 for score in scores if score is not None])) if any(scores) else None
         for scores in accuracy
     ]
-    last = [float(np.argmax([gram.mean_squared for gram in layers]) == len(layers) - 1) for layers in grams]
+    last = [bool(np.argmax([gram.mean_squared for gram in layers]) == len(layers) - 1) for layers in grams]
     ratio_last = [
-        float(np.argmax([gram.mean_squared**0.5 / norm for gram, norm in zip(layers, one.activation_norm, strict=True)])
-              == len(layers) - 1)
+        bool(np.argmax([gram.mean_squared**0.5 / norm for gram, norm in zip(layers, one.activation_norm, strict=True)])
+             == len(layers) - 1)
         for layers, one in zip(grams, every, strict=True)
     ]  # fmt: skip
     components = medians(k80)
     return [
-        claim_of("magnitude picks the last layer", "share of behaviors whose raw norm is largest there", last,
-               above=True, threshold=0.5),
-        claim_of("... and so does the ratio to the stream", "share whose magnitude ratio is largest there", ratio_last,
-               above=True, threshold=0.5),
+        share_claim("magnitude picks the last layer", "share of behaviors whose raw norm is largest there", last,
+                  above=True, threshold=0.5),
+        share_claim("... and so does the ratio to the stream", "share whose magnitude ratio is largest there",
+                  ratio_last, above=True, threshold=0.5),
         claim_of("at least 5 components to 80 % of the variance", "median over layers, centered", components,
                above=True, threshold=4.5),
         claim_of("at most 6 components to 80 % of the variance", "median over layers, centered", components,
@@ -158,27 +167,28 @@ def _steering(found: Sequence[Subject]) -> list[Claim]:
     for method, name in methods:
         gaps = [_likelihood_gap(subject, method) for subject in found if truth_of(subject, "likelihood").steerable]
         text = f"{name} steers worse than the mean"
-        made.append(claim_of(f"{text} (likelihood)", "mean minus PCA at the best cell, nats per token", gaps,
-                           above=True, threshold=0.0))  # fmt: skip
+        made.append(claim_of(f"{text} (likelihood)", "mean minus PCA at layers spread over depth, nats per token",
+                           gaps, above=True, threshold=0.0))  # fmt: skip
         written = [
             _generation_gap(outcomes[subject.name], method)
             for subject in found
             if truth_of(subject, "generation").steerable
         ]
-        made.append(claim_of(f"{text} (generation)", "mean minus PCA at the best cell, combined score", written,
-                           above=True, threshold=0.0))  # fmt: skip
+        made.append(claim_of(f"{text} at the mean's own best cell (generation)", "mean minus PCA, combined score",
+                           written, above=True, threshold=0.0))  # fmt: skip
     gains = {name: _gain(each) for name, each in outcomes.items()}
-    styles = [gain for subject in found if not _is_entity(subject) if (gain := gains[subject.name]) is not None]
-    entities = [
-        None if (gain := gains[subject.name]) is None or not styles else float(np.mean(styles)) - gain
-        for subject in found
-        if _is_entity(subject)
-    ]
+    styles, entities = (
+        [gain for subject in found if _is_entity(subject) is entity if (gain := gains[subject.name]) is not None]
+        for entity in (False, True)
+    )
     made.append(
-        claim_of("obsession with an entity is harder than style",
-               "mean gain of the other behaviors minus its own (generation)",
-               entities, above=True, threshold=0.0)
-    )  # fmt: skip
+        difference_claim(
+            "obsession with an entity is harder than style",
+            "mean gain of the other behaviors minus that of the entities (generation)",
+            styles,
+            entities,
+        )
+    )
     return made
 
 
@@ -199,8 +209,9 @@ def _early_over_late(truths: Sequence[Truth]) -> Callable[[int, Float[np.ndarray
 
 
 def _likelihood_gap(subject: Subject, method: Control) -> float | None:
-    rows = [row for cell, row in subject.test.of("pca" if method == "pca" else "pca_centered")]
-    return float((subject.best[1] - rows[0]).mean()) if rows else None
+    means = {cell.layer: row for cell, row in subject.test.of("mean")}
+    rows = subject.test.of("pca" if method == "pca" else "pca_centered")
+    return float(np.mean([means[cell.layer] - row for cell, row in rows])) if rows else None
 
 
 def _generation_gap(outcomes: Outcomes, method: Control) -> float | None:

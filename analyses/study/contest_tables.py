@@ -1,15 +1,24 @@
 """A contest in tables: selector by selector, behavior by behavior, and who was set aside."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from jaxtyping import Float
 
 from analyses.study import ranking
 from analyses.study.contest import Contest, Metric
-from analyses.study.nulls import good_layers, holm, noise_ceiling, sign_flip_p
-from analyses.study.selectors import BASELINES
-from interp_steer.findings import Table
+from analyses.study.nulls import (
+    cross_fitted_best,
+    good_layers,
+    holm,
+    noise_ceiling,
+    random_pick_p,
+    shared_shift_p,
+)
+from analyses.study.selectors import MIDDLE, OTHERS, kind_of
+from interp_steer.findings import Number, Table
 from interp_steer.outcomes import mean
 from interp_steer.stats import Interval, spearman
 
@@ -27,37 +36,73 @@ def _metrics() -> Mapping[str, Metric]:
         "AUC": lambda scores, truth: ranking.auc(scores, good_layers(truth.values)),
         "Spearman": on_mean(spearman),
         "Kendall": on_mean(ranking.kendall),
-        "Spearman, depth out": on_mean(ranking.depth_partialled),
+        "Spearman, depth out": lambda scores, truth: ranking.depth_partialled(scores, truth.mean, truth.layers),
     }
 
 
-def selector_table(one: Contest, regrets: Mapping[str, Interval | None]) -> Table:
-    """Lay out every metric of every selector, by mean regret."""
-    metrics = _metrics()
-    names = sorted(one.names, key=lambda name: _mean(regrets[name]))
-    compared = [name for name in names if name not in BASELINES]
-    p_values = [sign_flip_p([1 - r for r in one.regrets(name) if r is not None]) for name in compared]
-    corrected = dict(zip(compared, holm(p_values), strict=True))
-    shifts = {
-        name: one.each(name, lambda scores, truth: ranking.circular_shift_p(scores, truth.mean)) for name in names
+@dataclass(frozen=True, kw_only=True)
+class Chances:
+    """P-values of a selector's mean regret at 1.
+
+    Attributes:
+        random: Against a layer drawn at random for each behavior.
+        shift: Against the same scores shifted by as many layers for all behaviors.
+        holm: ``random``, corrected for the number of heuristics; None for what is no heuristic.
+    """
+
+    random: float | None
+    shift: float | None
+    holm: float | None
+
+
+def chances(one: Contest) -> dict[str, Chances]:
+    """Return the p-values of every selector."""
+    means, names = [truth.mean for truth in one.truths], one.names
+    random = {
+        name: None if (observed := mean(one.regrets(name))) is None else random_pick_p(means, observed)
+        for name in names
+    }
+    compared = [name for name in names if kind_of(name) == "heuristic"]
+    corrected = dict(zip(compared, holm([random[name] for name in compared]), strict=True))
+    return {
+        name: Chances(
+            random=random[name],
+            shift=shared_shift_p([scores[name] for scores in one.scores], means),
+            holm=corrected.get(name),
+        )
+        for name in names
+    }
+
+
+def selector_table(one: Contest, regrets: Mapping[str, Interval | None], p_values: Mapping[str, Chances]) -> Table:
+    """Lay out the regret of every selector's first pick, smallest first, against chance and against fixed depths."""
+    best = [cross_fitted_best(truth.values) for truth in one.truths]
+    cross = {
+        name: mean(
+            [
+                None if top <= truth.mean.mean() else _regret_below(scores[name], truth.mean, top)
+                for scores, truth, top in zip(one.scores, one.truths, best, strict=True)
+            ]
+        )
+        for name in one.names
     }
     rows = []
-    for name in names:
-        interval = regrets[name]
+    for name in sorted(one.names, key=lambda name: _mean(regrets[name])):
+        chance = p_values[name]
         rows.append(
             (
-                name,
-                "baseline" if name in BASELINES else "heuristic",
-                *(
-                    (None, None, None, 0)
-                    if interval is None
-                    else (interval.mean, interval.low, interval.high, interval.n)
-                ),
-                corrected.get(name),
-                *(mean(one.each(name, metric)) for metric in metrics.values()),
-                sum(p is not None and p <= 0.05 for p in shifts[name]),
+                " = ".join((name, *one.same.get(name, ()))),
+                kind_of(name),
+                *_three(regrets[name]),
+                cross[name],
+                chance.random,
+                chance.holm,
+                chance.shift,
+                *_three(one.difference(name, MIDDLE)),
+                *_three(one.difference(name, OTHERS)),
             )
         )
+    silent = f"; left out, since they say nothing of some behavior: {', '.join(one.partial)}" if one.partial else ""
     return Table(
         title=f"Selectors by {one.kind}",
         columns=(
@@ -66,19 +111,63 @@ def selector_table(one: Contest, regrets: Mapping[str, Interval | None]) -> Tabl
             "regret at 1",
             "low",
             "high",
-            "behaviors",
+            "best layer cross-fitted",
+            "p",
             "p (Holm)",
-            *metrics,
-            "shift p <= 0.05",
+            "p (shared shift)",
+            f"minus {MIDDLE}",
+            "low ",
+            "high ",
+            "minus others' depth",
+            " low",
+            " high",
         ),
         rows=tuple(rows),
         notes=(
-            f"means over {len(one.truths)} steerable behaviors: {', '.join(truth.behavior for truth in one.truths)}",
+            f"means over {len(one.truths)} behaviors: {', '.join(truth.behavior for truth in one.truths)}{silent}",
             "normalized regret: 0 is the best layer, 1 a random one; its interval resamples behaviors, then prompts",
-            "p: better than a random layer, exact sign flips over behaviors, corrected for the number of heuristics",
-            "the last column counts behaviors in which the rank correlation beats 95 % of its circular shifts",
+            "cross-fitted: the same with a best layer that one half of the prompts chose and the other measured; the "
+            "regret without noise lies between the two",
+            "p: a random layer for each behavior is as good; Holm corrects for the number of heuristics",
+            "shared shift: the same scores, shifted by as many layers for all behaviors, are as good",
+            "minus: paired differences of regret, below 0 better than that fixed depth",
+            "control: a heuristic's number along a random direction; one cell: reads dev pairs under one push a layer",
         ),
     )
+
+
+def agreement_table(one: Contest, regrets: Mapping[str, Interval | None]) -> Table:
+    """Lay out every other metric of every selector, in the order of the regrets."""
+    metrics = _metrics()
+    rows = []
+    for name in sorted(one.names, key=lambda name: _mean(regrets[name])):
+        shifts = [
+            p
+            for p in one.each(name, lambda s, truth: ranking.circular_shift_p(s, truth.mean, truth.layers))
+            if p is not None
+        ]
+        beaten = sum(p <= 0.05 for p in shifts) if shifts else None
+        rows.append((name, *(mean(one.each(name, metric)) for metric in metrics.values()), beaten, len(shifts)))
+    return Table(
+        title=f"Whole rankings by {one.kind}",
+        columns=("selector", *metrics, "shift p <= 0.05", "of"),
+        rows=tuple(rows),
+        notes=(
+            f"means over {len(one.truths)} behaviors",
+            "depth out: rank correlation freed of depth and its square; the last columns count the behaviors in which "
+            "it beats 95 % of its circular shifts (undefined below 20 layers)",
+        ),
+    )
+
+
+def _regret_below(scores: Float[np.ndarray, " layer"], truth: Float[np.ndarray, " layer"], best: float) -> float | None:
+    """Return the normalized regret at 1 against another best than the largest of the truth."""
+    plain, top, middle = ranking.normalized_regret(scores, truth), float(truth.max()), float(truth.mean())
+    return None if plain is None else (best - top + plain * (top - middle)) / (best - middle)
+
+
+def _three(interval: Interval | None) -> tuple[Number, Number, Number]:
+    return (None, None, None) if interval is None else (interval.mean, interval.low, interval.high)
 
 
 def behavior_table(one: Contest) -> Table:
@@ -124,12 +213,19 @@ def behavior_table(one: Contest) -> Table:
 
 
 def aside_table(contests: Sequence[Contest]) -> Table:
-    """List the behaviors that are not shown to be steered, by each truth."""
+    """List the behaviors that leave nothing to choose, by each truth."""
     return Table(
-        title="Set aside: not shown to be steered",
-        columns=("truth", "behaviors", "which"),
-        rows=tuple((one.kind, len(one.aside), ", ".join(one.aside) or "none") for one in contests),
-        notes=("on the test split, the cell that dev chose must beat the unsteered model and random directions",),
+        title="Set aside",
+        columns=("truth", "not shown to be steered", "which", "all layers alike", "which "),
+        rows=tuple(
+            (one.kind, len(one.aside), ", ".join(one.aside) or "none", len(one.flat), ", ".join(one.flat) or "none")
+            for one in contests
+        ),
+        notes=(
+            "on the test split the cell that dev chose must beat the unsteered model and random directions: by "
+            "likelihood the strongest of all there, by generation the one that was generated",
+            "layers are alike where Friedman's test over prompts does not tell them apart at 0.05",
+        ),
     )
 
 

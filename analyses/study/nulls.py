@@ -4,6 +4,7 @@
   (Spearman-Brown), it says how reliable the ranking is. No heuristic can be expected to correlate with S by more than
   the root of that.
 - *Nested bootstrap*: behaviors are drawn with replacement, then prompts within each drawn behavior.
+- *Random picks* and *shared shifts*: two nulls of a mean regret; the second keeps what behaviors have in common.
 - *Holm*: p-values of several heuristics, corrected for looking at all of them.
 
 What it does not show: a population of behaviors. Intervals speak of behaviors like the ones that were chosen.
@@ -16,8 +17,9 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 from jaxtyping import Float
-from scipy.stats import norm, t
+from scipy.stats import friedmanchisquare, norm, t
 
+from analyses.study.ranking import LEAST_SHIFTS, normalized_regret
 from interp_steer.stats import Interval, spearman
 
 Statistic = Callable[[int, Float[np.ndarray, "layer prompt"]], float | None]
@@ -120,16 +122,72 @@ def detectable(differences: Float[np.ndarray, " prompt"], *, power: float = 0.8,
     return z * float(differences.std(ddof=1)) / float(np.sqrt(differences.size))
 
 
-def sign_flip_p(values: Sequence[float], *, draws: int = 20_000, seed: int = 0) -> float | None:
-    """One-sided p-value of the mean being above zero when the sign of every value is arbitrary.
+def random_pick_p(
+    truths: Sequence[Float[np.ndarray, "_"]], observed: float, *, draws: int = 20_000, seed: int = 0
+) -> float | None:
+    """One-sided p-value of a mean normalized regret, if every behavior's layer were drawn at random from its own.
 
-    Exact up to 14 values, drawn beyond; with n values it cannot be smaller than 2^-n. None without any.
+    The regret of a random layer has mean 1 but is skewed (a broken layer costs far more than the best one gains), so it
+    is drawn, not assumed. None without a behavior whose layers differ.
+
+    Args:
+        truths: Truth by layer of each behavior.
+        observed: Mean normalized regret at 1 of what is tested.
+        draws: Number of random choices; the p-value cannot be smaller than one over that.
+        seed: Seed of them.
     """
-    if not values:
+    regrets = [(one.max() - one) / (one.max() - one.mean()) for one in truths if np.ptp(one) > 0]
+    if not regrets:
         return None
-    found = np.asarray(values, dtype=float)
-    if found.size <= 14:
-        signs = 1.0 - 2.0 * (np.arange(2**found.size)[:, None] >> np.arange(found.size) & 1)
-        return float(np.mean(signs @ found >= found.sum() - 1e-12))
-    signs = np.random.default_rng(seed).choice([-1.0, 1.0], size=(draws, found.size))
-    return float((1 + np.sum(signs @ found >= found.sum() - 1e-12)) / (1 + draws))
+    rng = np.random.default_rng(seed)
+    means = np.mean([one[rng.integers(len(one), size=draws)] for one in regrets], axis=0)
+    return float((1 + np.sum(means <= observed + 1e-12)) / (1 + draws))
+
+
+def shared_shift_p(scores: Sequence[Float[np.ndarray, "_"]], truths: Sequence[Float[np.ndarray, "_"]]) -> float | None:
+    """One-sided p-value of a mean normalized regret against the same scores, all shifted around by as many layers.
+
+    Behaviors are steered at similar depths, so a heuristic that names the same depth for all of them is right by
+    luck for all or for none; a shift that behaviors share keeps what picks have in common. The smallest possible
+    value is one over the number of layers. None where behaviors have different numbers of layers, or too few of them.
+    """
+    n_layers = {len(one) for one in truths}
+    if len(n_layers) != 1 or (n := n_layers.pop()) < LEAST_SHIFTS:
+        return None
+    pairs = list(zip(scores, truths, strict=True))
+    means: list[float] = []
+    for by in range(n):
+        regrets = [normalized_regret(np.roll(score, by), truth) for score, truth in pairs]
+        means.append(float(np.mean([regret for regret in regrets if regret is not None])))
+    return float(np.mean([one <= means[0] + 1e-12 for one in means]))
+
+
+def cross_fitted_best(truth: Float[np.ndarray, "layer prompt"], *, splits: int = 100, seed: int = 0) -> float:
+    """Return the truth of the best layer, chosen on one half of the prompts and measured on the other.
+
+    The largest of noisy means is too large; this is too small wherever a half chooses a worse layer. What lies
+    between them is what noise does to a regret. The mean over random halves.
+    """
+    n = truth.shape[1]
+    if n < 2:
+        return float(truth.mean(axis=1).max())
+    rng = np.random.default_rng(seed)
+    found = []
+    for _ in range(splits):
+        order = rng.permutation(n)
+        choosing, measuring = order[: n // 2], order[n // 2 :]
+        found.append(truth[int(truth[:, choosing].mean(axis=1).argmax())][measuring].mean())
+    return float(np.mean(found))
+
+
+def is_flat(truth: Float[np.ndarray, "layer prompt"], *, level: float = 0.05) -> bool:
+    """Say whether the layers cannot be told apart: Friedman's test over prompts does not reject that they are alike.
+
+    The test looks at all layers at once, so a best layer that noise alone has made does not pass for one. With fewer
+    than three layers, or two prompts, there is nothing to tell.
+
+    Source: Friedman, "The use of ranks to avoid the assumption of normality", 1937.
+    """
+    if truth.shape[0] < 3 or truth.shape[1] < 2 or np.ptp(truth, axis=0).max() == 0:
+        return True
+    return float(friedmanchisquare(*truth).pvalue) > level

@@ -5,6 +5,9 @@ behavior's test pairs. An entry is the change of the column's margin by the row'
 own vector does to it at its own best cell: 1 is as much as the vector made for it, 0 nothing, below 0 the opposite.
 Beside it stand the cosines between vectors at the same layer.
 
+In writing the same is asked of the scorers: what each run wrote on its test prompts at the cell that dev chose, scored
+by every behavior's offline scorer, minus what that scorer says of its unsteered answers to the same prompts.
+
 What it does not show: side effects beyond these behaviors. And a behavior that its own vector hardly moves has a small
 unit, which makes its column loud; the table has the changes themselves.
 """
@@ -16,7 +19,11 @@ from jaxtyping import Float
 
 from analyses.study.truths import Subject, subjects
 from interp_steer.findings import AnalysisResult, Figure, Number, Series, Table
+from interp_steer.judges.scorers import score_behavior
+from interp_steer.outcomes import UNSTEERED, Outcomes, read_outcomes
+from interp_steer.records import Cell
 from interp_steer.run import Run
+from interp_steer.stats import Interval, paired_bootstrap
 from interp_steer.vectors.vector import read_vectors
 
 DEPTHS = (0.25, 0.5, 0.75)
@@ -35,6 +42,7 @@ def off_target(runs: Sequence[Run]) -> AnalysisResult:
     relative = {
         row: tuple(_over(changes[row][column], unit) for column, unit in zip(names, own, strict=True)) for row in names
     }
+    written = written_changes(found)
     directions = {subject.name: read_vectors(subject.run.vectors_path).direction for subject in found}
     n_layers = found[0].n_layers
     layers = [round(depth * (n_layers - 1)) for depth in DEPTHS]
@@ -42,7 +50,7 @@ def off_target(runs: Sequence[Run]) -> AnalysisResult:
         name="off_target",
         title="Off target",
         question="Does a vector steer only its own behavior, and how alike are the vectors?",
-        finding=_finding(names, relative, directions, layers[1]),
+        finding=f"{_finding(names, relative, directions, layers[1])} {_written_finding(written)}".strip(),
         caveats=("Only these behaviors are asked about; a side effect elsewhere is not seen.",),
         tables=(
             Table(
@@ -50,6 +58,7 @@ def off_target(runs: Sequence[Run]) -> AnalysisResult:
                 columns=("vector of", *names),
                 rows=tuple((row, *(changes[row][column] for column in names)) for row in names),
             ),
+            _written_table(names, written),
             _cosine_table(names, directions),
         ),
         figures=(
@@ -60,6 +69,17 @@ def off_target(runs: Sequence[Run]) -> AnalysisResult:
                 y_label="Share of its own vector's effect",
                 x=names,
                 series=tuple(Series(name=row, y=relative[row]) for row in names),
+            ),
+            Figure(
+                kind="heatmap",
+                title="What the vector of each row changes in writing, by the scorer of each column",
+                x_label="Behavior scored",
+                y_label="Change of the behavior score",
+                x=names,
+                series=tuple(
+                    Series(name=row, y=tuple(None if one is None else one.mean for one in written[row].values()))
+                    for row in names
+                ),
             ),
             *(_cosine_map(names, directions, layer) for layer in layers),
         ),
@@ -75,6 +95,73 @@ def changes_of(found: Sequence[Subject]) -> dict[str, dict[str, float | None]]:
             if cell.name in changes:
                 changes[cell.name][measured.name] = float(row.mean())
     return changes
+
+
+def written_changes(found: Sequence[Subject]) -> dict[str, dict[str, Interval | None]]:
+    """Change of the score of the inner key's behavior in what was written under the outer key's vector.
+
+    Over test prompts, each against its unsteered answer, with a 95 % paired interval; empty answers are left out. None
+    where a run has no scored cell, or no prompt has both answers.
+    """
+    scorers = {subject.name: subject.run.behavior().scorer for subject in found}
+    changes: dict[str, dict[str, Interval | None]] = {}
+    for subject in found:
+        outcomes = read_outcomes(subject.run)
+        best = outcomes.best_cell("dev")
+        steered, plain = (
+            {} if cell is None else _texts(outcomes, cell) for cell in (best, None if best is None else UNSTEERED)
+        )
+        both = [prompt for prompt in steered if prompt in plain]
+        changes[subject.name] = {
+            name: paired_bootstrap(
+                np.array([score_behavior(scorer, steered[p]) - score_behavior(scorer, plain[p]) for p in both])
+            )
+            if both
+            else None
+            for name, scorer in scorers.items()
+        }
+    return changes
+
+
+def _texts(outcomes: Outcomes, cell: Cell) -> dict[str, str]:
+    """Return the first answer to each test prompt that is not empty."""
+    found: dict[str, str] = {}
+    for item in outcomes.judged("test", cell):
+        if item.generation.text.strip():
+            found.setdefault(item.generation.prompt_id, item.generation.text)
+    return found
+
+
+def _written_finding(written: dict[str, dict[str, Interval | None]]) -> str:
+    others = [
+        (interval, row, column)
+        for row, scored in written.items()
+        for column, interval in scored.items()
+        if row != column and interval is not None
+    ]
+    if not others:
+        return ""
+    apart = [one for one in others if one[0].low > 0 or one[0].high < 0]
+    text = (
+        f"In writing, {len(apart)} of {len(others)} scores of other behaviors move beyond their intervals (about one in "
+        "twenty would by chance)"
+    )
+    if not apart:
+        return f"{text}."
+    interval, row, column = max(apart, key=lambda one: abs(one[0].mean))
+    return f"{text}; most, {row} moves {column} by {interval.mean:+.2f} [{interval.low:+.2f}, {interval.high:+.2f}]."
+
+
+def _written_table(names: Sequence[str], written: dict[str, dict[str, Interval | None]]) -> Table:
+    return Table(
+        title="Change of each column's behavior score in what each row's vector writes",
+        columns=("vector of", *names),
+        rows=tuple(
+            (row, *(None if one is None else one.mean for one in (written[row][column] for column in names)))
+            for row in names
+        ),
+        notes=("on the row's own test prompts, minus the unsteered answers; scorers are lexical",),
+    )
 
 
 def _over(change: float | None, unit: float | None) -> Number:

@@ -16,15 +16,16 @@ expectation: McSherry and Najork, "Computing Information Retrieval Performance M
 Tied Scores", ECIR 2008.
 """
 
+from collections.abc import Sequence
 from math import comb
 
 import numpy as np
 from jaxtyping import Bool, Float
 from scipy.stats import kendalltau, rankdata
 
-from interp_steer.stats import spearman
-
 FLAT = 1e-12
+LEAST_SHIFTS = 20
+"""Layers without which no p-value of a shift can be 0.05."""
 
 
 def normalized_regret(
@@ -82,15 +83,19 @@ def kendall(scores: Float[np.ndarray, " layer"], truth: Float[np.ndarray, " laye
     return float(kendalltau(scores, truth).statistic)
 
 
-def depth_partialled(scores: Float[np.ndarray, " layer"], truth: Float[np.ndarray, " layer"]) -> float | None:
+def depth_partialled(
+    scores: Float[np.ndarray, " layer"], truth: Float[np.ndarray, " layer"], layers: Sequence[int]
+) -> float | None:
     """Return the rank correlation that is left when both are freed of depth: of depth and its square.
 
-    Ranks are regressed on depth, and the residuals correlated; a heuristic that only says "the middle" has none.
+    Ranks are regressed on depth, and the residuals correlated. What follows depth in another way than a parabola
+    leaves something: ranks of "the middle" are a tent, not a parabola.
     None with fewer than five layers, or where either is a function of depth (its residuals vanish).
     """
     if len(scores) < 5:
         return None
-    depth = np.linspace(-1, 1, len(scores))
+    depth = np.asarray(layers, dtype=float)
+    depth = 2 * (depth - depth.min()) / np.ptp(depth) - 1
     design = np.stack([np.ones_like(depth), depth, depth**2], axis=1)
     left = []
     for values in (scores, truth):
@@ -102,17 +107,19 @@ def depth_partialled(scores: Float[np.ndarray, " layer"], truth: Float[np.ndarra
     return float(left[0] @ left[1] / (norms[0] * norms[1]))
 
 
-def circular_shift_p(scores: Float[np.ndarray, " layer"], truth: Float[np.ndarray, " layer"]) -> float | None:
-    """One-sided p-value of the Spearman correlation against the truth shifted around the layers.
+def circular_shift_p(
+    scores: Float[np.ndarray, " layer"], truth: Float[np.ndarray, " layer"], layers: Sequence[int]
+) -> float | None:
+    """One-sided p-value of the depth-partialled correlation against the truth shifted around the layers.
 
     Neighboring layers are alike, so the textbook p-value counts far too many independent layers; a shift keeps
     what neighbors share and breaks the match. The smallest possible value is one over the number of layers.
-    None where either is constant.
+    None with too few layers for a p-value of 0.05, or where the correlation is undefined.
     """
-    observed = spearman(scores, truth)
+    observed = depth_partialled(scores, truth, layers) if len(truth) >= LEAST_SHIFTS else None
     if observed is None:
         return None
-    shifted = [spearman(scores, np.roll(truth, by)) for by in range(len(truth))]
+    shifted = [depth_partialled(scores, np.roll(truth, by), layers) for by in range(len(truth))]
     return float(np.mean([value is not None and value >= observed - 1e-12 for value in shifted]))
 
 

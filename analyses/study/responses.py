@@ -1,6 +1,7 @@
 """How do single prompts answer to a push: how steeply, which the wrong way, and do they agree on the layer?
 
 - *slope*: least-squares slope of a dev pair's margin over alpha, 0 and a negative alpha included (its steerability);
+  the same dev pairs chose the layer, so slopes are somewhat too steep, and too few pairs go the wrong way;
 - *anti-steerable*: share of pairs with a negative slope;
 - *own best layer*: the layer at which a test pair's own margin rises most, at each layer's alpha chosen on dev; its
   spread says how far one layer for all prompts is a compromise.

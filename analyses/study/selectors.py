@@ -12,7 +12,24 @@ DEPTHS = (80, 60, 50, 40, 20)
 RANDOM = "random layer"
 OTHERS = "best depth of the other behaviors"
 SWEEP = "likelihood on dev"
+MIDDLE = "50 % depth"
 BASELINES = (*(f"{depth} % depth" for depth in DEPTHS), "last layer", RANDOM, OTHERS, SWEEP)
+COMPUTED = (RANDOM, OTHERS, SWEEP)
+"""Baselines that are no fixed depth."""
+CONTROLS: Mapping[str, str] = {"kl small push": "kl small push random"}
+"""The same number along a random direction: what a heuristic knows of the layer, not of the behavior."""
+USE_ONE_CELL = ("propensity one cell", "recommender")
+"""Read dev pairs under one push at every layer: a small sweep of their own."""
+
+
+def kind_of(name: str) -> str:
+    """Say what a selector is: ``baseline``, ``control``, ``one cell`` or ``heuristic``."""
+    if name in BASELINES:
+        return "baseline"
+    if name in CONTROLS.values():
+        return "control"
+    return "one cell" if name in USE_ONE_CELL else "heuristic"
+
 
 Scores = dict[str, Float[np.ndarray, " layer"]]
 

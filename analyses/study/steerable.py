@@ -3,8 +3,9 @@
 All on the test split, at the one cell that dev chose. By likelihood: the change of the margin in nats per token,
 against random directions, sign-flipped pairs, the opposite push and the system prompt. By generation: the change
 of the combined score against the same. The *winner's curse gap* is the score of the chosen cell on dev minus that on
-test: how much choosing on noisy numbers flattered it. The *detectable effect* is the smallest true mean that so many
-prompts would show with a power of 0.8.
+test: how much choosing on noisy numbers flattered it. By likelihood the same gap averaged over all layers is
+subtracted, for dev and test are different prompts; by generation it is in there. The *detectable effect* is the
+smallest true mean that so many prompts would show with a power of 0.8.
 
 What it does not show: that a behavior which is set aside cannot be steered. It was not, by these pairs, here.
 """
@@ -80,10 +81,20 @@ def _likelihood_row(subject: Subject) -> tuple[str | Number | bool, ...]:
         _mean(subject.mean_of("sign_flipped")),
         _mean(subject.mean_of("minus")),
         float(subject.test.prompted_changes().mean()),
-        dev - gain.mean,
+        dev - gain.mean - _mean_gap(subject),
         detectable(changes),
         changes.size,
     )
+
+
+def _mean_gap(subject: Subject) -> float:
+    """Return how much higher dev is than test, averaged over every layer's chosen cell."""
+    spec, change = subject.dev.card.spec, subject.dev.mean_change()
+    gaps = [
+        change[spec.layers.index(cell.layer), spec.alphas.index(cell.alpha)] - row.mean()
+        for cell, row in subject.test.of("chosen")
+    ]
+    return float(np.mean(gaps))
 
 
 def _ratio(subject: Subject, layer: int) -> float:

@@ -9,7 +9,9 @@
 
 A behavior that no layer steers has no best layer; it is set aside. It counts as steerable if on the test split the cell
 that dev chose is above the unsteered model and above the strongest of the random directions there (by generation: above
-the random direction), each with a 95 % paired interval.
+the one random direction), each with a 95 % paired interval; at equal KL, if the layer that dev chose is above the
+unsteered model at that dose too. One whose layers are all alike (Friedman's test over prompts) leaves
+nothing to choose, and is set aside as well.
 """
 
 from collections.abc import Sequence
@@ -19,6 +21,7 @@ from typing import Literal, get_args
 import numpy as np
 from jaxtyping import Float
 
+from analyses.study.nulls import is_flat
 from analyses.truth import ground_truth
 from interp_steer.findings import AnalysisResult
 from interp_steer.outcomes import MIN_PROMPTS, read_outcomes, steers
@@ -50,6 +53,11 @@ class Truth:
     layers: tuple[int, ...]
     values: Float[np.ndarray, "layer prompt"]
     steerable: bool
+
+    @property
+    def flat(self) -> bool:
+        """Whether there is nothing to choose."""
+        return is_flat(self.values)
 
     @property
     def mean(self) -> Float[np.ndarray, " layer"]:
@@ -107,14 +115,19 @@ def truth_of(subject: Subject, kind: Kind) -> Truth:
         return _generated(subject)
     found = sorted(subject.test.of("chosen" if kind == "likelihood" else "equal_kl"), key=lambda item: item[0].layer)
     over = over_random(subject)
-    gain = paired_bootstrap(subject.best[1])
+    best, changes = subject.best
+    gains = [changes] if kind == "likelihood" else [changes, *(row for cell, row in found if cell.layer == best.layer)]
+    steers_there = kind == "likelihood" or len(gains) == 2
     return Truth(
         behavior=subject.name,
         kind=kind,
         n_layers=subject.n_layers,
         layers=tuple(cell.layer for cell, _ in found),
         values=np.array([row for _, row in found]),
-        steerable=gain.low > 0 and over is not None and over.low > 0,
+        steerable=steers_there
+        and all(paired_bootstrap(gain).low > 0 for gain in gains)
+        and over is not None
+        and over.low > 0,
     )
 
 

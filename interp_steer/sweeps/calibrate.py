@@ -104,6 +104,16 @@ class Solution:
     tried: tuple[tuple[float, float], ...]
 
 
+    def nearest(self, target_kl: float, *, within: float) -> float | None:
+        """Return the alpha whose KL came nearest to the target, if it is off by at most this share of it.
+
+        In bfloat16 the KL jumps where a residual's rounding does: the target may lie between two alphas
+        that can hardly be told apart.
+        """
+        alpha, kl = min(self.tried, key=lambda one: abs(one[1] - target_kl), default=(0.0, math.inf))
+        return alpha if abs(kl - target_kl) <= within * target_kl else None
+
+
 @dataclass(frozen=True, kw_only=True)
 class CalibratedLayer(Solution):
     """The outcome at one layer."""

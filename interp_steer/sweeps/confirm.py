@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from importlib.metadata import version
+from typing import Literal
 
 import numpy as np
 from jaxtyping import Float
@@ -13,7 +14,7 @@ from interp_steer.model.protocol import Model
 from interp_steer.progress import progress
 from interp_steer.records import ModelCard
 from interp_steer.steering.intervention import Intervention
-from interp_steer.sweeps.directions import FROM_PAIRS, FromPairs
+from interp_steer.sweeps.directions import FROM_PAIRS
 from interp_steer.sweeps.heldout import HeldOut, HeldOutCard, HeldOutCell, Role, held_out_card
 from interp_steer.sweeps.sides import SidesReplay
 from interp_steer.terms import Scope
@@ -35,6 +36,7 @@ def directed_cells(
     best: Cell,
     chosen: Sequence[Cell],
     equal_kl: Sequence[Cell],
+    methods: Sequence[Cell],
     others: Mapping[str, tuple[SteeringVectors, Cell]],
     n_random: int,
     n_flipped: int,
@@ -47,12 +49,12 @@ def directed_cells(
         best: The cell that dev chose of all; the controls are there.
         chosen: The best cell of each layer on dev.
         equal_kl: Each layer at the alpha of equal disturbance, where it has one.
+        methods: Where mean difference and both forms of PCA are compared; no cell that one of them chose.
         others: Other behaviors' vectors, each with the cell where it steers its own behavior best.
         n_random: Number of random directions.
         n_flipped: Number of sign flips of the pairs.
     """
     layer, alpha = best
-    differences = activations.differences(layer)
     found: list[Directed] = []
     by_layer: tuple[tuple[Role, Sequence[Cell]], ...] = (("chosen", chosen), ("equal_kl", equal_kl))
     for role, cells in by_layer:
@@ -61,10 +63,15 @@ def directed_cells(
     for seed in range(n_random):
         direction = random_direction(vectors.direction.shape[1], layer=layer, seed=seed)
         found.append((HeldOutCell(role="random", layer=layer, alpha=alpha, name=str(seed)), direction))
-    made: list[tuple[FromPairs, int, str]] = [("sign_flipped", seed, str(seed)) for seed in range(n_flipped)]
-    for control, seed, name in [*made, ("pca", 0, ""), ("pca_centered", 0, "")]:
-        cell = HeldOutCell(role=control, layer=layer, alpha=alpha, name=name)
-        found.append((cell, FROM_PAIRS[control](differences, layer, seed)))
+    for seed in range(n_flipped):
+        flipped = FROM_PAIRS["sign_flipped"](activations.differences(layer), layer, seed)
+        found.append((HeldOutCell(role="sign_flipped", layer=layer, alpha=alpha, name=str(seed)), flipped))
+    for one, dose in methods:
+        found.append((HeldOutCell(role="mean", layer=one, alpha=dose), vectors.at(one)))
+        made: tuple[Literal["pca", "pca_centered"], ...] = ("pca", "pca_centered")
+        for method in made:
+            direction = FROM_PAIRS[method](activations.differences(one), one, 0)
+            found.append((HeldOutCell(role=method, layer=one, alpha=dose), direction))
     for name, (theirs, (other_layer, other_alpha)) in others.items():
         cell = HeldOutCell(role="other", layer=other_layer, alpha=other_alpha, name=name)
         found.append((cell, theirs.at(other_layer)))

@@ -20,7 +20,7 @@ from interp_steer.behaviors import Pair
 from interp_steer.records import ModelCard, digest, to_json
 from interp_steer.terms import Scope
 
-Role = Literal["chosen", "equal_kl", "minus", "random", "sign_flipped", "pca", "pca_centered", "other"]
+Role = Literal["chosen", "equal_kl", "minus", "random", "sign_flipped", "mean", "pca", "pca_centered", "other"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,7 +29,9 @@ class HeldOutCell:
 
     Attributes:
         role: Why it is there. ``chosen``: a layer at the alpha dev chose for it; ``equal_kl``: a layer at the alpha
-            of equal disturbance. The others are at the one cell that dev chose of all.
+            of equal disturbance. ``mean``, ``pca`` and ``pca_centered`` compare ways to make a vector, at cells that
+            none of them chose; ``other`` is where another vector steers its own behavior best. The rest are at the one
+            cell that dev chose of all.
         layer: Block after which is steered.
         alpha: Fraction of the residual's norm that is added.
         name: Which one of several with this role: the behavior of another vector, or the number of a random direction.

@@ -32,6 +32,7 @@ def directed(made):
         best=(2, 0.4),
         chosen=CHOSEN,
         equal_kl=[(1, 0.1)],
+        methods=[(1, 0.3), (3, 0.3)],
         others={"other": (vectors, (3, 0.3))},
         n_random=2,
         n_flipped=1,
@@ -46,18 +47,25 @@ def found(tiny_llama, directed):
 def test_every_control_is_at_the_best_cell(directed):
     roles = [cell.role for cell, _ in directed]
     assert roles == [
-        *["chosen"] * 3, "equal_kl", "minus", "random", "random", "sign_flipped", "pca", "pca_centered", "other",
+        *["chosen"] * 3, "equal_kl", "minus", "random", "random", "sign_flipped",
+        *["mean", "pca", "pca_centered"] * 2, "other",
     ]  # fmt: skip
-    assert {(cell.layer, abs(cell.alpha)) for cell, _ in directed[4:10]} == {(2, 0.4)}
+    assert {(cell.layer, abs(cell.alpha)) for cell, _ in directed[4:8]} == {(2, 0.4)}
     assert directed[4][0].alpha == -0.4
+
+
+def test_ways_to_make_a_vector_meet_at_the_same_cells(directed):
+    cells = {role: [(c.layer, c.alpha) for c, _ in directed if c.role == role] for role in ("mean", "pca_centered")}
+    assert cells == {"mean": [(1, 0.3), (3, 0.3)], "pca_centered": [(1, 0.3), (3, 0.3)]}
 
 
 def test_directions_are_unit_vectors_of_their_own(made, directed):
     _, vectors = made
     by_role = {(cell.role, cell.name): direction for cell, direction in directed}
+    assert by_role["mean", ""] == pytest.approx(vectors.at(3))
     assert all(np.linalg.norm(direction) == pytest.approx(1, abs=1e-5) for direction in by_role.values())
     assert by_role["random", "1"] == pytest.approx(random_direction(64, layer=2, seed=1))
-    assert abs(by_role["pca", ""] @ vectors.at(2)) > abs(by_role["pca_centered", ""] @ vectors.at(2))
+    assert abs(by_role["pca", ""] @ vectors.at(3)) > abs(by_role["pca_centered", ""] @ vectors.at(3))
 
 
 def test_a_cell_is_what_a_propensity_of_the_same_pairs_finds(tiny_llama, made, found):
@@ -106,9 +114,17 @@ def test_a_control_without_a_direction_is_left_out(tiny_llama):
     pair = Pair(prompt="Why?", positive="Because it is so.", negative="No idea at all.")
     activations = extract(tiny_llama, [pair], behavior="one")
     directed = directed_cells(
-        fit(activations), activations, best=(1, 0.2), chosen=[(1, 0.2)], equal_kl=[], others={}, n_random=1, n_flipped=2
+        fit(activations),
+        activations,
+        best=(1, 0.2),
+        chosen=[(1, 0.2)],
+        equal_kl=[],
+        methods=[(1, 0.2)],
+        others={},
+        n_random=1,
+        n_flipped=2,
     )
-    assert [cell.role for cell, _ in directed] == ["chosen", "minus", "random", "pca"]
+    assert [cell.role for cell, _ in directed] == ["chosen", "minus", "random", "mean", "pca"]
 
 
 def test_nothing_to_measure_is_an_error(tiny_llama, directed):

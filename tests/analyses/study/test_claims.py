@@ -2,9 +2,9 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from analyses.study.claim import Claim, over_behaviors
+from analyses.study.claim import Claim, difference_claim, over_behaviors, share_claim
 from analyses.study.off_target import changes_of
-from interp_steer.stats import Interval
+from interp_steer.stats import Interval, wilson_interval
 
 
 def claim(low: float, high: float, *, above: bool = True, n: int = 5) -> Claim:
@@ -28,6 +28,24 @@ def test_the_interval_over_behaviors_is_student_s():
     found = over_behaviors(values)
     assert (found.low, found.high) == pytest.approx((expected.low, expected.high))
     assert over_behaviors([1.0]) is None
+
+
+def test_a_share_of_all_behaviors_is_no_certainty():
+    found = share_claim("t", "m", [True] * 3, above=True, threshold=0.5)
+    assert found.evidence.low == pytest.approx(wilson_interval(3, 3).low)
+    assert found.verdict == "cannot tell"
+    assert share_claim("t", "m", [True] * 12, above=True, threshold=0.5).verdict == "holds"
+    assert share_claim("t", "m", [False] * 12, above=True, threshold=0.5).verdict == "does not hold"
+
+
+def test_two_groups_are_compared_by_welch():
+    first, second = [0.5, 0.7, 0.6, 0.8], [0.1, 0.2, 0.0]
+    found = difference_claim("t", "m", first, second)
+    expected = stats.ttest_ind(first, second, equal_var=False).confidence_interval()
+    assert (found.evidence.low, found.evidence.high) == pytest.approx((expected.low, expected.high))
+    assert (found.n, found.verdict) == (3, "holds")
+    assert difference_claim("t", "m", first, second[:2]).verdict == "cannot tell"
+    assert difference_claim("t", "m", first, [0.1]).evidence is None
 
 
 def test_off_target_changes_are_of_the_row_s_vector_on_the_column_s_pairs(make_subject):

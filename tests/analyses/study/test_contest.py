@@ -50,7 +50,29 @@ def test_planted_heuristics_get_the_regret_they_deserve(planted):
     assert found.regret("points away").low > 1
     assert found.regret(RANDOM).mean == pytest.approx(1.0)
     assert found.regret(SWEEP).mean == pytest.approx(0.0, abs=1e-9)
-    assert found.regret("half silent").n == 3  # it says nothing of the others, and is not held to them
+    assert found.partial == ("half silent",)  # it says nothing of some, and no mean may be over others than the rest's
+    assert "half silent" not in found.names
+    assert found.difference("knows", "points away").high < 0
+    assert found.difference("knows", "knows") is None
+
+
+def test_a_second_name_for_the_same_ranking_counts_once(make_subject):
+    made = []
+    for i, best in enumerate((2, 4, 6)):
+        worth = bump(best)
+        known = {"b": worth, "a": [2 * v + 1 for v in worth], "middle": [-abs(layer - 5) for layer in range(LAYERS)]}
+        made.append(make_subject(f"behavior-{i}", worth, heuristics=known, noise=0.02, seed=i))
+    found = contest(made, "equal KL")
+    assert found.same == {"b": ("a",), "50 % depth": ("middle",)}
+    assert {"a", "middle"}.isdisjoint(found.names)
+
+
+def test_a_behavior_whose_layers_are_all_alike_is_set_aside(make_subject, planted):
+    alike = make_subject("alike", [1.0] * LAYERS, noise=0.3)
+    assert truth_of(alike, "equal KL").steerable
+    found = contest([*planted, alike], "equal KL")
+    assert (found.flat, found.aside) == (("alike",), ())
+    assert "alike" not in {truth.behavior for truth in found.truths}
 
 
 def test_layers_without_a_score_come_last(make_subject):
@@ -69,15 +91,36 @@ def test_other_behaviors_choose_their_common_layer(make_subject):
 
 def test_the_result_says_which_heuristic_is_beyond_doubt(planted, make_subject):
     found = heuristics_of([*planted, make_subject("flat", [0.0] * LAYERS)], ("likelihood", "equal KL"))
-    assert "1 of 3 heuristics pick better than a random layer beyond doubt; closest is knows" in found.finding
+    assert "1 of 2 heuristics pick better than a random layer (corrected for their number); closest is knows" in (
+        found.finding
+    )
     selectors = next(table for table in found.tables if table.title == "Selectors by equal KL")
     rows = {row[0]: dict(zip(selectors.columns, row, strict=True)) for row in selectors.rows}
-    assert rows["knows"]["p (Holm)"] == pytest.approx(3 / 2**6)
+    assert rows["knows"]["p"] < 0.001
+    assert rows["knows"]["p (Holm)"] == pytest.approx(2 * rows["knows"]["p"])
+    assert rows["knows"]["minus 50 % depth"] < 0
+    assert rows["knows"]["best layer cross-fitted"] <= rows["knows"]["regret at 1"] + 1e-12
     assert rows["points away"]["p (Holm)"] == 1.0
-    assert rows["knows"]["hit at 1"] == 1.0
-    assert rows["knows"]["layers to 0.1 regret"] == pytest.approx(1.0)
+    whole = next(table for table in found.tables if table.title == "Whole rankings by equal KL")
+    ranked = {row[0]: dict(zip(whole.columns, row, strict=True)) for row in whole.rows}
+    assert ranked["knows"]["hit at 1"] == 1.0
+    assert ranked["knows"]["layers to 0.1 regret"] == pytest.approx(1.0)
+    assert ranked["knows"]["shift p <= 0.05"] is None  # ten layers are too few for it
     aside = found.tables[-1]
-    assert ("equal KL", 1, "flat") in aside.rows
+    assert ("equal KL", 1, "flat", 0, "none") in aside.rows
+
+
+def test_the_hypothesis_fixed_beforehand_is_judged_by_every_truth_beside_its_control(make_subject):
+    made = []
+    for i, best in enumerate((2, 3, 4, 5, 6, 7)):
+        worth = bump(best)
+        known = {"kl_small_push": worth, "kl_small_push_random": bump(8)}
+        made.append(make_subject(f"behavior-{i}", worth, heuristics=known, noise=0.02, seed=i))
+    found = heuristics_of(made, ("likelihood", "equal KL")).finding
+    for kind in ("likelihood", "equal KL"):
+        assert f"that kl small push beats a random layer, is confirmed by {kind} (regret 0.00" in found
+    assert found.count("against the same number along a random direction") == 2
+    assert "0 of 0" not in found
 
 
 def test_fewer_than_two_steerable_behaviors_are_no_contest(make_subject):

@@ -2,15 +2,17 @@
 
 import numpy as np
 import pytest
-from scipy.stats import wilcoxon
 
 from analyses.study.nulls import (
+    cross_fitted_best,
     detectable,
     good_layers,
     holm,
+    is_flat,
     nested_bootstrap,
     noise_ceiling,
-    sign_flip_p,
+    random_pick_p,
+    shared_shift_p,
 )
 from analyses.study.ranking import normalized_regret
 from interp_steer.stats import paired_bootstrap, spearman
@@ -89,15 +91,45 @@ def test_holm_multiplies_by_what_is_left_and_never_falls() -> None:
     assert holm([0.9, 0.9]) == [1.0, 1.0]
 
 
-def test_sign_flips_are_exact() -> None:
+def test_a_random_pick_is_as_good_as_chance_however_skewed_the_layers_are() -> None:
+    """Four broken layers in thirty: flipping the signs of one minus regret finds too much here."""
     rng = np.random.default_rng(5)
-    values = rng.standard_normal(9) + 0.3
-    assert sign_flip_p([1.0, 2.0, 3.0]) == pytest.approx(1 / 8)
-    ranks = np.argsort(np.argsort(np.abs(values))) + 1.0  # on signed ranks it is Wilcoxon's test
-    expected = wilcoxon(values, alternative="greater", method="exact").pvalue
-    assert sign_flip_p(list(np.sign(values) * ranks)) == pytest.approx(expected)
-    assert sign_flip_p(list(np.linspace(0.1, 1, 20))) == pytest.approx(1 / 20_001)
-    assert sign_flip_p([]) is None
+    found = []
+    for _ in range(400):
+        truths = [np.concatenate([1 + 0.1 * rng.standard_normal(26), np.full(4, -4.0)]) for _ in range(8)]
+        regrets = [(t.max() - t[rng.integers(30)]) / (t.max() - t.mean()) for t in truths]
+        found.append(random_pick_p(truths, float(np.mean(regrets)), draws=500))
+    assert 0.02 < np.mean([p <= 0.05 for p in found]) < 0.085
+    assert random_pick_p([np.ones(4)], 1.0) is None
+    assert random_pick_p([np.array([0.0, 1.0])] * 2, 0.0, draws=20_000) == pytest.approx(0.25, abs=0.02)
+
+
+def test_what_names_one_depth_for_all_is_held_against_all_depths() -> None:
+    truths = [sweep(np.random.default_rng(i), best=15, noise=0.05) for i in range(6)]
+    truths = [np.concatenate([one.mean(axis=1), np.zeros(14)]) for one in truths]
+    middle = -np.abs(np.arange(30) - 15.0)
+    assert shared_shift_p([middle] * 6, truths) == pytest.approx(1 / 30)
+    assert shared_shift_p([np.zeros(30)] * 6, truths) == 1.0
+    assert shared_shift_p([middle[:19]] * 2, [truths[0][:19]] * 2) is None
+    assert shared_shift_p([middle, middle[:25]], [truths[0], truths[1][:25]]) is None
+
+
+def test_the_true_best_lies_between_the_largest_mean_and_the_cross_fitted_one() -> None:
+    rng = np.random.default_rng(8)
+    draws = [sweep(rng, noise=1.5) for _ in range(200)]
+    largest = np.mean([one.mean(axis=1).max() for one in draws])
+    crossed = np.mean([cross_fitted_best(one, splits=20) for one in draws])
+    assert crossed < 1.0 < largest  # the bump is 1 high
+    assert cross_fitted_best(np.array([[1.0], [2.0]])) == 2.0
+
+
+def test_layers_are_alike_where_noise_alone_makes_a_best_one() -> None:
+    rng = np.random.default_rng(9)
+    assert not is_flat(sweep(rng, noise=0.5))
+    told_apart = np.mean([not is_flat(rng.standard_normal((LAYERS, PROMPTS))) for _ in range(500)])
+    assert 0.02 < told_apart < 0.08
+    assert is_flat(np.ones((4, 1)))
+    assert is_flat(np.ones((4, 8)))
 
 
 def test_an_effect_of_the_detectable_size_is_found_four_times_in_five() -> None:

@@ -74,10 +74,23 @@ def test_what_only_follows_depth_has_nothing_left_without_it() -> None:
     depth = np.arange(20.0)
     middle = -((depth - 9.5) ** 2)
     noise = middle + 30 * rng.standard_normal(20)
-    assert abs(depth_partialled(middle + 1e-3 * rng.standard_normal(20), noise) or 0.0) < 0.6
-    assert depth_partialled(depth, noise) is None  # its ranks are a function of depth
-    assert depth_partialled(noise, noise) == pytest.approx(1.0)
-    assert depth_partialled(noise[:4], noise[:4]) is None
+    layers = range(20)
+    assert abs(depth_partialled(middle + 1e-3 * rng.standard_normal(20), noise, layers) or 0.0) < 0.6
+    assert depth_partialled(depth, noise, layers) is None  # its ranks are a function of depth
+    assert depth_partialled(noise, noise, layers) == pytest.approx(1.0)
+    assert depth_partialled(noise[:4], noise[:4], layers[:4]) is None
+
+
+def test_depth_is_that_of_the_layers_not_their_places() -> None:
+    layers = (0, 1, 2, 3, 20, 29)
+    by_depth = np.array([1.0, 2.0, 3.0, 4.0, 5.0, 6.0])
+    other = np.array([2.0, 1.0, 4.0, 3.0, 6.0, 5.0])
+    depth = np.array(layers, dtype=float)
+    design = np.stack([np.ones(6), depth, depth**2], axis=1)
+    left = [one - design @ np.linalg.lstsq(design, one, rcond=None)[0] for one in (by_depth, other)]
+    expected = left[0] @ left[1] / np.prod([np.linalg.norm(one) for one in left])
+    assert depth_partialled(by_depth, other, layers) == pytest.approx(expected)
+    assert depth_partialled(by_depth, other, range(6)) is None
 
 
 def test_a_shift_keeps_neighbors_alike_so_it_is_the_honest_null() -> None:
@@ -89,12 +102,14 @@ def test_a_shift_keeps_neighbors_alike_so_it_is_the_honest_null() -> None:
         return np.fft.ifft(np.fft.fft(kernel) * np.fft.fft(rng.standard_normal(30))).real
 
     pairs = [(smooth(), smooth()) for _ in range(400)]
-    shifted = np.mean([(circular_shift_p(a, b) or 1.0) <= 0.05 for a, b in pairs])
+    layers = range(30)
+    shifted = np.mean([(circular_shift_p(a, b, layers) or 1.0) <= 0.05 for a, b in pairs])
     textbook = np.mean([pearsonr(a, b, alternative="greater").pvalue <= 0.05 for a, b in pairs])
     assert textbook > 0.12
     assert shifted < 0.09
-    assert circular_shift_p(np.arange(30.0), np.arange(30.0)) == pytest.approx(1 / 30)
-    assert circular_shift_p(np.zeros(5), np.arange(5.0)) is None
+    assert circular_shift_p(pairs[0][0], pairs[0][0], layers) == pytest.approx(1 / 30)
+    assert circular_shift_p(np.zeros(30), pairs[0][0], layers) is None
+    assert circular_shift_p(pairs[0][0][:19], pairs[0][0][:19], range(19)) is None  # no shift could reach 0.05
 
 
 def test_kendall_is_undefined_for_a_constant() -> None:
