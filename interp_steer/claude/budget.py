@@ -27,6 +27,9 @@ FRAME_TOKENS = 1000
 COUNTED_SLACK = 1.1
 """What the service counts beforehand may be a little less than what it charges."""
 
+ROUNDING = 1e-9
+"""Dollars, less than any token costs: sums of many holds end a little above or below nothing."""
+
 NOTHING = Usage()
 AHEAD = 16
 """Questions whose worst case is written down at once; what a killed process did not use of it counts as lost."""
@@ -212,7 +215,7 @@ class Budget:
             usage=known.usage + usage,
             dollars=dollars,
             lost=known.lost + lost,
-            open=max(0.0, known.open + opened),  # sums of many may end a little below
+            open=still if (still := known.open + opened) > ROUNDING else 0.0,
         )
 
     def stop(self, left: int) -> CostLimitError:

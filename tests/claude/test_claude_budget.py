@@ -1,3 +1,5 @@
+import random
+
 import pytest
 from claude_server import Fault
 
@@ -171,3 +173,15 @@ def test_the_sample_is_drawn_from_all_questions(questions):
     found = estimate(asked, HAIKU, sample=30)
     assert found.counted == 30
     assert found.usage.input_tokens == pytest.approx(50 * 5000 / 4, rel=0.1)
+
+
+def test_holds_that_were_all_settled_leave_nothing_behind():
+    for seed in range(20):
+        budget = Budget("claude-haiku-4-5", None)
+        rng = random.Random(seed)
+        held = [rng.random() / 50 for _ in range(60)]
+        assert all(budget.hold(dollars) for dollars in held)
+        for dollars in rng.sample(held, len(held)):
+            budget.settle(dollars, Usage())
+        budget.end()
+        assert budget.charges.lost == 0
