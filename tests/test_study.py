@@ -7,8 +7,9 @@ from test_pipeline import cut, no_model
 
 from interp_steer.begin import Source
 from interp_steer.errors import RunError, SteeringError
+from interp_steer.judges.scorers import score_behavior
 from interp_steer.model.load import load_model
-from interp_steer.outcomes import read_outcomes
+from interp_steer.outcomes import UNSTEERED, read_outcomes
 from interp_steer.report.study import read_study, render_study, write_study
 from interp_steer.run import Run
 from interp_steer.study import StudySpec, run_study
@@ -71,6 +72,23 @@ def test_each_behavior_is_a_run_with_both_truths_and_all_controls(finished):
         for method in ("pca", "pca_centered"):
             assert len(outcomes.cells("test", method)) == 1
         assert "recommender" in run.analyses()
+
+
+def test_what_a_vector_writes_is_scored_by_every_behavior(finished):
+    folder, results = finished
+    table = next(
+        t for one in results for t in one.tables if t.title.startswith("Change of each column's behavior score")
+    )
+    row = dict(zip(table.columns, table.rows[0], strict=True))
+    outcomes, scorer = read_outcomes(Run(folder / "refusal")), Run(folder / "listing").behavior().scorer
+    best = outcomes.best_cell("dev")
+    changes = []
+    for steered, plain in zip(outcomes.judged("test", best), outcomes.judged("test", UNSTEERED), strict=True):
+        assert steered.generation.prompt_id == plain.generation.prompt_id
+        texts = [one.generation.text for one in (steered, plain)]
+        if all(text.strip() for text in texts):
+            changes.append(score_behavior(scorer, texts[0]) - score_behavior(scorer, texts[1]))
+    assert row["listing"] == pytest.approx(sum(changes) / len(changes))
 
 
 def test_a_finished_study_needs_no_model(behaviors, finished, source, tmp_path):

@@ -143,8 +143,8 @@ def _written_finding(written: dict[str, dict[str, Interval | None]]) -> str:
         return ""
     apart = [one for one in others if one[0].low > 0 or one[0].high < 0]
     text = (
-        f"In writing, {len(apart)} of {len(others)} scores of other behaviors move beyond their intervals (about one in "
-        "twenty would by chance)"
+        f"In writing, {len(apart)} of {len(others)} scores of other behaviors move beyond their intervals (about one "
+        "in twenty would by chance)"
     )
     if not apart:
         return f"{text}."

@@ -10,7 +10,7 @@ from interp_steer.errors import SteeringError, VectorError
 from interp_steer.records import from_json, to_json
 from interp_steer.steering.decode import decode
 from interp_steer.steering.rows import DecodeRow, DecodeSettings
-from interp_steer.sweeps.calibrate import Calibration, CalibrationSpec, alpha_search, calibrate
+from interp_steer.sweeps.calibrate import Calibration, CalibrationSpec, Solution, alpha_search, calibrate
 from interp_steer.terms import SCOPES
 
 PROMPTS = ("Why?", "How do I boil an egg?")
@@ -55,6 +55,13 @@ def test_the_kl_is_quadratic_while_it_is_small(tiny, random_vectors):
     for less, more in zip(*(one.layers for one in found), strict=True):
         slope = math.log(more.kl / less.kl) / math.log(more.alpha / less.alpha)
         assert slope == pytest.approx(2, abs=0.1)
+
+
+def test_where_the_target_lies_in_a_jump_the_nearest_alpha_may_do():
+    found = Solution(alpha=None, kl=None, reason="a jump", tried=((0.1, 0.5), (0.2, 1.04), (0.15, 0.93)))
+    assert found.nearest(1.0, within=0.1) == 0.2
+    assert found.nearest(1.0, within=0.03) is None
+    assert Solution(alpha=None, kl=None, reason="r", tried=()).nearest(1.0, within=0.1) is None
 
 
 def test_a_target_out_of_reach_is_no_alpha_but_a_reason(tiny_llama, random_vectors):
