@@ -88,14 +88,19 @@ def compare(first: Run, second: Run) -> Comparison:
         finding=_finding(names, reports, outcomes, judges),
         reports=reports,
         rows=tuple(
-            (name, *(each.get(name, "–") for each in quantities)) for name in {**quantities[0], **quantities[1]}
+            (name, quantities[0].get(name, "–"), quantities[1].get(name, "–"))
+            for name in {**quantities[0], **quantities[1]}
         ),
         findings=tuple(
-            (item.title, *(each[name].finding if name in each else "Not in this run." for each in analyses))
+            (item.title, _said(analyses[0].get(name)), _said(analyses[1].get(name)))
             for name, item in {**analyses[1], **analyses[0]}.items()
         ),
         examples=_examples(names, reports, outcomes),
     )
+
+
+def _said(result: AnalysisResult | None) -> str:
+    return result.finding if result else "Not in this run."
 
 
 def _selection(report: Report) -> list[AnalysisResult]:
