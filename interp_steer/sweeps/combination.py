@@ -24,6 +24,7 @@ CAVEATS = (
     "Teacher-forced: how likely given responses become, not what the model would write.",
     "Equal at one KL, on one set of prompts; at another target the order may differ.",
     "Layers are ranked on the dev pairs, each alone: layers that only work together are not found.",
+    "Each schedule is compared with the best layer by itself, without correction for their number.",
     "The interval is over test pairs only; that the vectors come from one set of pairs is not in it.",
 )
 
@@ -135,7 +136,7 @@ def _finding(found: Combination) -> str:
         against = _interval(_difference(one.change, best.change))
         if against is not None and (against.low > 0 or against.high < 0):
             apart["more" if against.low > 0 else "less"].append(f"{one.schedule.name} ({against.mean:+.2f})")
-    parts = [f"{how} with {', '.join(names)}" for how, names in apart.items() if names]
+    parts = [f"{how} with {' and with '.join(names)}" for how, names in apart.items() if names]
     return text + (f"It is {'; '.join(parts)}." if parts else "No other schedule differs from it beyond its interval.")
 
 
