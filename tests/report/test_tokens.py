@@ -102,7 +102,7 @@ def test_without_projections_there_is_no_view(bare_run):
     assert token_view(bare_run) is None
 
 
-def test_the_bundle_is_circuitsvis_and_cannot_end_its_element():
+def test_the_bundle_is_circuitsvis_without_its_map():
     bundle = circuitsvis_bundle()
     assert "ColoredTokens" in bundle
     assert "sourceMappingURL" not in bundle
