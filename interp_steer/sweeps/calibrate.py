@@ -103,7 +103,6 @@ class Solution:
     reason: str | None
     tried: tuple[tuple[float, float], ...]
 
-
     def nearest(self, target_kl: float, *, within: float) -> float | None:
         """Return the alpha whose KL came nearest to the target, if it is off by at most this share of it.
 
