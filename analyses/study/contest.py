@@ -102,12 +102,18 @@ def contest(found: Sequence[Subject], kind: Kind) -> Contest:
     )
 
 
+def _ranks(scores: Float[np.ndarray, " layer"]) -> Float[np.ndarray, " layer"]:
+    """Return the ranks of scores, those that differ by no more than rounding tied."""
+    scale = float(np.abs(scores).max()) or 1.0
+    return np.asarray(rankdata(np.round(scores / scale, 9)))
+
+
 def _same(every: Sequence[Scores], names: Sequence[str]) -> dict[str, tuple[str, ...]]:
     """Find selectors that rank everything alike: by the one that is kept, a fixed depth if there is one."""
     kept = {*COMPUTED, *CONTROLS, *CONTROLS.values()}
     groups: dict[tuple[bytes, ...], list[str]] = {}
     for name in sorted((name for name in names if name not in kept), key=lambda one: one not in BASELINES):
-        key = tuple(rankdata(scores[name]).tobytes() for scores in every)
+        key = tuple(_ranks(scores[name]).tobytes() for scores in every)
         groups.setdefault(key, []).append(name)
     found = {first: tuple(one for one in others if one not in BASELINES) for first, *others in groups.values()}
     return {first: others for first, others in found.items() if others}

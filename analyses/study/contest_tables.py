@@ -80,7 +80,7 @@ def selector_table(one: Contest, regrets: Mapping[str, Interval | None], p_value
     cross = {
         name: mean(
             [
-                None if top <= truth.mean.mean() else _regret_below(scores[name], truth.mean, top)
+                _regret_below(scores[name], truth.mean, top)
                 for scores, truth, top in zip(one.scores, one.truths, best, strict=True)
             ]
         )
@@ -111,7 +111,7 @@ def selector_table(one: Contest, regrets: Mapping[str, Interval | None], p_value
             "regret at 1",
             "low",
             "high",
-            "best layer cross-fitted",
+            "cross-fitted",
             "p",
             "p (Holm)",
             "p (shared shift)",
@@ -126,8 +126,8 @@ def selector_table(one: Contest, regrets: Mapping[str, Interval | None], p_value
         notes=(
             f"means over {len(one.truths)} behaviors: {', '.join(truth.behavior for truth in one.truths)}{silent}",
             "normalized regret: 0 is the best layer, 1 a random one; its interval resamples behaviors, then prompts",
-            "cross-fitted: the same with a best layer that one half of the prompts chose and the other measured; the "
-            "regret without noise lies between the two",
+            "cross-fitted: the same, in the same unit, against a best layer that one half of the prompts chose and the "
+            "other measured; without noise a regret would lie between the two",
             "p: a random layer for each behavior is as good; Holm corrects for the number of heuristics",
             "shared shift: the same scores, shifted by as many layers for all behaviors, are as good",
             "minus: paired differences of regret, below 0 better than that fixed depth",
@@ -161,9 +161,9 @@ def agreement_table(one: Contest, regrets: Mapping[str, Interval | None]) -> Tab
 
 
 def _regret_below(scores: Float[np.ndarray, " layer"], truth: Float[np.ndarray, " layer"], best: float) -> float | None:
-    """Return the normalized regret at 1 against another best than the largest of the truth."""
+    """Return the regret at 1 against another best than the largest of the truth, in the same unit."""
     plain, top, middle = ranking.normalized_regret(scores, truth), float(truth.max()), float(truth.mean())
-    return None if plain is None else (best - top + plain * (top - middle)) / (best - middle)
+    return None if plain is None else plain - (top - best) / (top - middle)
 
 
 def _three(interval: Interval | None) -> tuple[Number, Number, Number]:

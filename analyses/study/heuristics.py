@@ -31,7 +31,7 @@ from interp_steer.findings import AnalysisResult
 from interp_steer.run import Run
 from interp_steer.stats import Interval
 
-REGISTERED = "kl small push"
+REGISTERED: tuple[str, Kind] = ("kl small push", "equal KL")
 
 
 def heuristics(runs: Sequence[Run]) -> AnalysisResult:
@@ -97,34 +97,42 @@ def _finding(
         corrected = [p_values[one.kind][name].holm for name in known]
         better = sum(p is not None and p <= 0.05 for p in corrected)
         name = min(known, key=lambda key: known[key].mean)
+        others = regrets[one.kind].get(OTHERS)
+        beside = "" if others is None else f", beside {others.mean:.2f} of the {OTHERS}"
         said.append(
-            f"By {one.kind} ({len(one.truths)} of {n} behaviors), {better} of {len(known)} heuristics pick better than "
-            f"a random layer (corrected for their number); closest is {name}, regret {_shown(known[name])}"
-            f"{_beside(regrets[one.kind].get(OTHERS), OTHERS)}."
+            f"By {one.kind} ({len(one.truths)} of {n} behaviors) {better} of {len(known)} heuristics pick better than "
+            f"a random layer, corrected for their number; closest is {name}, regret {_shown(known[name])}{beside}."
         )
-    return " ".join([*said, *(_registered(one, regrets[one.kind], p_values[one.kind]) for one in played)]).strip()
+    return " ".join([*said, *_registered(played, regrets, p_values)])
 
 
-def _registered(one: Contest, regrets: Mapping[str, Interval | None], p_values: Mapping[str, Chances]) -> str:
-    """Say what became of the hypothesis that was fixed beforehand, by one truth."""
-    interval = regrets.get(REGISTERED)
-    if interval is None or (p := p_values[REGISTERED].random) is None:
-        return ""
-    verdict = "confirmed" if p <= 0.05 else "refuted" if interval.low > 1 else "not confirmed"
-    against = [
-        f"{_shown(difference)} against {name}"
-        for name, other in (("the same number along a random direction", CONTROLS[REGISTERED]), (MIDDLE, MIDDLE))
-        if (difference := one.difference(REGISTERED, other)) is not None
-    ]
-    rest = f"; its regret differs by {' and by '.join(against)}" if against else ""
-    return (
-        f"The hypothesis fixed beforehand, that {REGISTERED} beats a random layer, is {verdict} by {one.kind} "
-        f"(regret {_shown(interval)}, p = {p:.2g}){rest}."
-    )
-
-
-def _beside(interval: Interval | None, name: str) -> str:
-    return "" if interval is None else f" (the {name}: {_shown(interval)})"
+def _registered(
+    played: Sequence[Contest],
+    regrets: Mapping[Kind, Mapping[str, Interval | None]],
+    p_values: Mapping[Kind, Mapping[str, Chances]],
+) -> list[str]:
+    """Say what became of the hypothesis that was fixed beforehand: by its own truth, then by the others."""
+    name, kind = REGISTERED
+    said, others = [], []
+    for one in played:
+        interval, chance = regrets[one.kind].get(name), p_values[one.kind].get(name)
+        if interval is None or chance is None or (p := chance.random) is None:
+            continue
+        against = [
+            f"{_shown(difference)} against {words}"
+            for words, other in (("the same number along a random direction", CONTROLS[name]), (MIDDLE, MIDDLE))
+            if (difference := one.difference(name, other)) is not None
+        ]
+        if one.kind != kind:
+            others.append(f"By {one.kind} its p is {p:.2g}{f' ({against[-1]})' if against else ''}.")
+            continue
+        verdict = "confirmed" if p <= 0.05 else "refuted" if interval.low > 1 else "not confirmed"
+        rest = f"; it differs by {' and by '.join(against)}" if against else ""
+        said.append(
+            f"The hypothesis fixed beforehand, that {name} beats a random layer by {kind}, is {verdict}: regret "
+            f"{_shown(interval)}, p = {p:.2g}{rest}."
+        )
+    return [*said, *others]
 
 
 def _shown(interval: Interval) -> str:

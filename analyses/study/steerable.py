@@ -42,6 +42,7 @@ def steerable(runs: Sequence[Run]) -> AnalysisResult:
         question="Which behaviors does the best cell steer, on prompts that did not choose it?",
         finding=_finding(by_likelihood, by_generation),
         caveats=(
+            _at_the_edge(found),
             "Likelihood asks how likely given texts become; generation what is written. They can disagree.",
             "Offline scorers read words, not meaning; the random direction shows how far they are fooled.",
         ),
@@ -84,6 +85,14 @@ def _likelihood_row(subject: Subject) -> tuple[str | Number | bool, ...]:
         dev - gain.mean - _mean_gap(subject),
         detectable(changes),
         changes.size,
+    )
+
+
+def _at_the_edge(found: Sequence[Subject]) -> str:
+    edge = sum(subject.best[0].alpha == max(subject.dev.card.spec.alphas) for subject in found)
+    return (
+        f"By likelihood the best cell is at the largest alpha measured for {edge} of {len(found)} behaviors: there the "
+        "margin still rises, whatever becomes of the text."
     )
 
 
