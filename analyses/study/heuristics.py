@@ -27,7 +27,7 @@ from analyses.study.contest_tables import (
 )
 from analyses.study.selectors import CONTROLS, MIDDLE, OTHERS, kind_of
 from analyses.study.truths import KINDS, Kind, Subject, subjects
-from interp_steer.findings import AnalysisResult
+from interp_steer.findings import AnalysisResult, Number, Table
 from interp_steer.run import Run
 from interp_steer.stats import Interval
 
@@ -62,6 +62,7 @@ def heuristics_of(found: Sequence[Subject], kinds: Sequence[Kind]) -> AnalysisRe
             "Layers were generated at that likelihood prefers, so by generation the field is smaller and stronger.",
         ),
         tables=(
+            *((_registered_table(played, regrets, p_values),) if played else ()),
             *(selector_table(one, regrets[one.kind], p_values[one.kind]) for one in played),
             *(agreement_table(one, regrets[one.kind]) for one in played),
             *(behavior_table(one) for one in played),
@@ -87,53 +88,56 @@ def _finding(
         )
     said = []
     for one in played:
-        known = {
-            name: interval
-            for name, interval in regrets[one.kind].items()
-            if interval is not None and kind_of(name) == "heuristic"
-        }
-        if not known:
-            continue
-        corrected = [p_values[one.kind][name].holm for name in known]
+        compared = [name for name in one.names if kind_of(name) == "heuristic"]
+        corrected = [p_values[one.kind][name].holm for name in compared]
         better = sum(p is not None and p <= 0.05 for p in corrected)
-        name = min(known, key=lambda key: known[key].mean)
-        others = regrets[one.kind].get(OTHERS)
-        beside = "" if others is None else f", beside {others.mean:.2f} of the {OTHERS}"
-        said.append(
-            f"By {one.kind} ({len(one.truths)} of {n} behaviors) {better} of {len(known)} heuristics pick better than "
-            f"a random layer, corrected for their number; closest is {name}, regret {_shown(known[name])}{beside}."
-        )
-    return " ".join([*said, *_registered(played, regrets, p_values)])
+        said.append(f"{better} of {len(compared)} by {one.kind} ({len(one.truths)} of {n} behaviors)")
+    name, kind = REGISTERED
+    text = f"Heuristics that pick a better layer than chance, corrected for their number: {', '.join(said)}."
+    interval, chance = regrets.get(kind, {}).get(name), p_values.get(kind, {}).get(name)
+    if interval is None or chance is None or chance.random is None:
+        return text
+    verdict = "confirmed" if chance.random <= 0.05 else "refuted" if interval.low > 1 else "not confirmed"
+    return (
+        f"{text} The hypothesis fixed beforehand, that {name} does by {kind}, is {verdict}: its regret is "
+        f"{interval.mean:.2f} [{interval.low:.2f}, {interval.high:.2f}], a random layer's 1 (p = {chance.random:.2g})."
+    )
 
 
-def _registered(
+def _registered_table(
     played: Sequence[Contest],
     regrets: Mapping[Kind, Mapping[str, Interval | None]],
     p_values: Mapping[Kind, Mapping[str, Chances]],
-) -> list[str]:
-    """Say what became of the hypothesis that was fixed beforehand: by its own truth, then by the others."""
+) -> Table:
+    """Lay out what became of the hypothesis that was fixed beforehand, by every truth."""
     name, kind = REGISTERED
-    said, others = [], []
+    rows = []
     for one in played:
-        interval, chance = regrets[one.kind].get(name), p_values[one.kind].get(name)
-        if interval is None or chance is None or (p := chance.random) is None:
+        if name not in one.names:
             continue
-        against = [
-            f"{_shown(difference)} against {words}"
-            for words, other in (("the same number along a random direction", CONTROLS[name]), (MIDDLE, MIDDLE))
-            if (difference := one.difference(name, other)) is not None
-        ]
-        if one.kind != kind:
-            others.append(f"By {one.kind} its p is {p:.2g}{f' ({against[-1]})' if against else ''}.")
-            continue
-        verdict = "confirmed" if p <= 0.05 else "refuted" if interval.low > 1 else "not confirmed"
-        rest = f"; it differs by {' and by '.join(against)}" if against else ""
-        said.append(
-            f"The hypothesis fixed beforehand, that {name} beats a random layer by {kind}, is {verdict}: regret "
-            f"{_shown(interval)}, p = {p:.2g}{rest}."
+        rows.append(
+            (
+                f"{one.kind}{' (fixed beforehand)' if one.kind == kind else ''}",
+                *_three(regrets[one.kind][name]),
+                p_values[one.kind][name].random,
+                *_three(one.difference(name, CONTROLS[name])),
+                *_three(one.difference(name, MIDDLE)),
+                *_three(one.difference(name, OTHERS)),
+            )
         )
-    return [*said, *others]
+    return Table(
+        title=f"The hypothesis: {name} beats a random layer",
+        columns=(
+            "truth", "regret at 1", "low", "high", "p", "minus its control", "low ", "high ", f"minus {MIDDLE}", " low",
+            " high", "minus others' depth", " low ", " high ",
+        ),
+        rows=tuple(rows),
+        notes=(
+            "p against a random layer for each behavior; uncorrected, for it is one hypothesis",
+            "its control is the same number along a random direction; differences are paired, below 0 better",
+        ),
+    )  # fmt: skip
 
 
-def _shown(interval: Interval) -> str:
-    return f"{interval.mean:.2f} [{interval.low:.2f}, {interval.high:.2f}]"
+def _three(interval: Interval | None) -> tuple[Number, Number, Number]:
+    return (None, None, None) if interval is None else (interval.mean, interval.low, interval.high)

@@ -66,15 +66,15 @@ def _map(grid: Grid, console: Console) -> Table:
     table.add_column(justify="right")
     table.add_column(no_wrap=True)
     for a in reversed(range(len(grid.alphas))):
-        table.add_row(Text(f"alpha {alpha(grid.alphas[a])}  ", style="dim"), _row(grid.values[a], width, plain=plain))
+        table.add_row(Text(f"alpha {alpha(grid.alphas[a])}", style="dim"), _row(grid.values[a], width, plain=plain))
     every = 1 if width > 2 else 2
     marks = "".join(f"{layer:>{width * every}}" for layer in grid.layers[every - 1 :: every])
-    table.add_row(Text("layer  ", style="dim"), Text(marks, style="dim"))
+    table.add_row(Text("layer", style="dim"), Text(f" {marks}", style="dim"))
     return table
 
 
 def _row(values: Sequence[Number], width: int, *, plain: bool) -> Text:
-    row = Text()
+    row = Text(" ")
     for value in values:
         if value is None:
             row.append("·".rjust(width))

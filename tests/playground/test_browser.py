@@ -175,6 +175,7 @@ def test_every_token_is_colored_but_the_last(visit):
     card = page.locator(".answer").first
     card.locator(".cosines summary").focus()
     page.keyboard.press("Enter")
+    card.locator(".cosines tbody tr").last.wait_for()
     rows = card.locator(".cosines tbody tr").all()
     assert [row.locator("td").first.text_content() for row in rows] == card.locator(".tokens span").all_text_contents()
     values = [row.locator("td").last.inner_text() for row in rows]

@@ -9,7 +9,7 @@ from interp_steer.report.render import render, write_report
 @pytest.fixture
 def folder(report, bare_run, tmp_path):
     out = tmp_path / "reports"
-    write_text(out / "re fusal.html", render(report, {}, "shared"))
+    write_text(out / "re fusal.html", render(report, []))
     write_report(bare_run, out / "bare.html", assets="shared")
     (out / "notes.html").write_text("<p>not a report</p>")
     return out
@@ -39,7 +39,7 @@ def test_the_map_has_a_square_per_scored_cell_and_one_outline(folder):
 
 
 def test_reports_in_folders_are_found(folder, report):
-    write_text(folder / "deep er" / "down" / "one.html", render(report, {}, "shared"))
+    write_text(folder / "deep er" / "down" / "one.html", render(report, []))
     assert 'href="deep%20er/down/one.html"' in write_index(folder).read_text(encoding="utf-8")
 
 
