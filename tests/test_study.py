@@ -10,6 +10,7 @@ from interp_steer.errors import RunError, SteeringError
 from interp_steer.judges.scorers import score_behavior
 from interp_steer.model.load import load_model
 from interp_steer.outcomes import UNSTEERED, read_outcomes
+from interp_steer.report.index import write_index
 from interp_steer.report.study import read_study, render_study, write_study
 from interp_steer.run import Run
 from interp_steer.study import StudySpec, run_study
@@ -111,6 +112,16 @@ def test_one_behavior_is_no_study(behaviors, source, tmp_path):
     with pytest.raises(SteeringError, match="at least two different"):
         run_study([behaviors[0], behaviors[0]], source, tmp_path / "study", SPEC)
     assert not (tmp_path / "study").exists()
+
+
+def test_the_index_links_a_study_with_its_finding(finished, tmp_path):
+    folder, results = finished
+    write_study(folder, tmp_path / "reports" / "a study.html")
+    text = write_index(tmp_path / "reports").read_text(encoding="utf-8")
+    assert 'href="a%20study.html"' in text
+    assert f"Study of {len(NAMES)} behaviors on" in text
+    finding = next(one.finding for one in results if one.name == "heuristics")
+    assert finding[:40] in text
 
 
 def test_the_page_holds_every_finding_and_table(finished, tmp_path):

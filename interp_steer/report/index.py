@@ -1,9 +1,10 @@
 """One page over the reports of a folder, from the summary that each of them carries."""
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from html.parser import HTMLParser
 from pathlib import Path
+from typing import TypeVar
 from urllib.parse import quote
 
 from markupsafe import Markup
@@ -17,6 +18,8 @@ from interp_steer.report.render import page_environment, page_policy, template_t
 from interp_steer.report.summary import Summary
 from interp_steer.stats import Interval
 
+Held = TypeVar("Held")
+
 
 @dataclass(frozen=True, kw_only=True)
 class Entry:
@@ -28,10 +31,27 @@ class Entry:
     best: tuple[tuple[int, int], ...]
 
 
+@dataclass(frozen=True, kw_only=True)
+class Study:
+    """A study in the index.
+
+    Attributes:
+        model: What was steered.
+        behaviors: How many behaviors it compares.
+        finding: What it says.
+        link: Its address.
+    """
+
+    model: str
+    behaviors: int
+    finding: str
+    link: str = ""
+
+
 def write_index(folder: Path) -> Path:
     """Write ``index.html`` over the reports in a folder and the folders in it, sorted by behavior and model.
 
-    Pages without a summary are not reports and are passed over. A reader can sort by any column.
+    Studies stand above the reports; pages without a summary are neither. A reader can sort by any column.
 
     Returns:
         The page.
@@ -49,6 +69,11 @@ def write_index(folder: Path) -> Path:
     text = environment.get_template("index.html.j2").render(
         style=Markup(template_text("style.css")),  # noqa: S704 (our own file)
         title=_title([summary for _, summary in found]),
+        studies=[
+            replace(study, link=quote(path.relative_to(folder).as_posix()))
+            for path in pages
+            if (study := _held(path, "study", Study)) is not None
+        ],
         entries=[_entry(folder, path, summary) for path, summary in found],
         script=Markup(script),  # noqa: S704 (our own file)
         policy=page_policy(script),
@@ -63,28 +88,34 @@ def read_summary(path: Path) -> Summary | None:
     Raises:
         RunError: If there is one that cannot be read.
     """
-    finder = _SummaryFinder()
+    return _held(path, "summary", Summary)
+
+
+def _held(path: Path, name: str, kind: type[Held]) -> Held | None:
+    finder = _Finder(name)
     finder.feed(path.read_text(encoding="utf-8"))
     if not finder.found:
         return None
     try:
-        return from_json(Summary, json.loads(finder.text))
+        return from_json(kind, json.loads(finder.text))
     except (json.JSONDecodeError, ValidationError) as error:
         raise RunError(
-            f"{path}: its summary cannot be read ({error}); write it again with 'interp-steer report'"
+            f"{path}: its {name} cannot be read ({error}); write it again with 'interp-steer "
+            f"{'study' if name == 'study' else 'report'}'"
         ) from error
 
 
-class _SummaryFinder(HTMLParser):
-    """Collects the text of ``<script id="summary">``."""
+class _Finder(HTMLParser):
+    """Collects the text of the script with an id."""
 
-    def __init__(self) -> None:
+    def __init__(self, name: str) -> None:
         super().__init__()
+        self._name = name
         self.found = self._inside = False
         self.text = ""
 
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self._inside = tag == "script" and ("id", "summary") in attrs
+        self._inside = tag == "script" and ("id", self._name) in attrs
         self.found |= self._inside
 
     def handle_endtag(self, tag: str) -> None:  # noqa: ARG002 (the signature of HTMLParser)
