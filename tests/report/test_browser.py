@@ -170,7 +170,9 @@ def test_nobody_is_shut_out(open_page, written, scheme, width):
     assert page.evaluate("document.documentElement.scrollWidth") <= width
 
 
-@pytest.mark.parametrize("page", sorted(path.name for path in COMMITTED.glob("*-smollm2-135m.html")))
+@pytest.mark.parametrize(
+    "page", sorted(path.name for path in COMMITTED.glob("*-smollm2-135m.html") if not path.name.startswith("study-"))
+)
 def test_the_committed_reports_open_from_disk(open_page, asked, page):
     """The real ones, with their libraries beside them; an error on the console fails the test at its end."""
     opened = open_page(COMMITTED / page)
@@ -182,6 +184,15 @@ def test_the_committed_reports_open_from_disk(open_page, asked, page):
     assert opened.locator("#texts-heading").inner_text() != before
     assert opened.locator("#completions article .answer.steered .text").first.inner_text()
     opened.wait_for_function(DRAWN)
+    assert not opened.locator("#unreadable").is_visible()
+    assert [url for url in asked if not url.startswith(("file:", "data:", "blob:"))] == []
+
+
+def test_the_committed_study_opens_from_disk(open_page, asked):
+    opened = open_page(COMMITTED / "study-smollm2-135m.html", ready=False)
+    plot = opened.locator("[data-figure]").first
+    plot.scroll_into_view_if_needed()
+    plot.locator("svg").first.wait_for()
     assert not opened.locator("#unreadable").is_visible()
     assert [url for url in asked if not url.startswith(("file:", "data:", "blob:"))] == []
 
