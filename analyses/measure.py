@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from interp_steer.findings import Number, Table
+from interp_steer.stats import Interval
 
 
 @dataclass(frozen=True)
@@ -26,6 +27,11 @@ def undefined(reason: str) -> Measure:
 def values(measures: Iterable[Measure]) -> tuple[Number, ...]:
     """Return the numbers alone, None where undefined."""
     return tuple(measure.value for measure in measures)
+
+
+def interval_cells(interval: Interval | None) -> tuple[Number, Number, Number]:
+    """Return the mean and both ends of an interval as cells of a table, all None where there is none."""
+    return (None, None, None) if interval is None else (interval.mean, interval.low, interval.high)
 
 
 def table_by_layer(title: str, columns: Mapping[str, Sequence[Measure]], notes: Sequence[str] = ()) -> Table:

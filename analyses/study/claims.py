@@ -19,17 +19,18 @@ from jaxtyping import Float
 
 from analyses.adjacent_similarity import adjacent_cosines
 from analyses.gram import Gram, consistency, gram_at, normalization_sensitivity
+from analyses.measure import interval_cells
 from analyses.resampling import stability
 from analyses.spectrum import centered_shares, components_for
 from analyses.study.claim import Claim, claim_of, difference_claim, share_claim
 from analyses.study.nulls import nested_bootstrap
 from analyses.study.truths import Kind, Subject, Truth, subjects, truth_of
 from interp_steer.activations.artifact import Activations, read_activations
-from interp_steer.findings import AnalysisResult, Number, Table
+from interp_steer.findings import AnalysisResult, Table
 from interp_steer.outcomes import Outcomes, read_outcomes
 from interp_steer.records import Cell
 from interp_steer.run import Run
-from interp_steer.stats import Interval, spearman
+from interp_steer.stats import spearman
 from interp_steer.terms import Control
 
 EARLY = (7 / 32, 13 / 32)
@@ -67,7 +68,7 @@ def claims(runs: Sequence[Run]) -> AnalysisResult:
                         one.text,
                         one.measure,
                         f"{'above' if one.above else 'below'} {one.threshold:g}",
-                        *_three(one.evidence),
+                        *interval_cells(one.evidence),
                         one.n,
                         one.verdict,
                     )
@@ -82,10 +83,6 @@ def claims(runs: Sequence[Run]) -> AnalysisResult:
             ),
         ),
     )
-
-
-def _three(interval: Interval | None) -> tuple[Number, Number, Number]:
-    return (None, None, None) if interval is None else (interval.mean, interval.low, interval.high)
 
 
 def _geometry(runs: Sequence[Run]) -> list[Claim]:

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float
 
+from analyses.measure import interval_cells
 from analyses.study import ranking
 from analyses.study.contest import Contest, Metric
 from analyses.study.nulls import (
@@ -18,7 +19,7 @@ from analyses.study.nulls import (
     shared_shift_p,
 )
 from analyses.study.selectors import MIDDLE, OTHERS, kind_of
-from interp_steer.findings import Number, Table
+from interp_steer.findings import Table
 from interp_steer.outcomes import mean
 from interp_steer.stats import Interval, spearman
 
@@ -93,13 +94,13 @@ def selector_table(one: Contest, regrets: Mapping[str, Interval | None], p_value
             (
                 " = ".join((name, *one.same.get(name, ()))),
                 kind_of(name),
-                *_three(regrets[name]),
+                *interval_cells(regrets[name]),
                 cross[name],
                 chance.random,
                 chance.holm,
                 chance.shift,
-                *_three(one.difference(name, MIDDLE)),
-                *_three(one.difference(name, OTHERS)),
+                *interval_cells(one.difference(name, MIDDLE)),
+                *interval_cells(one.difference(name, OTHERS)),
             )
         )
     silent = f"; left out, since they say nothing of some behavior: {', '.join(one.partial)}" if one.partial else ""
@@ -164,10 +165,6 @@ def _regret_below(scores: Float[np.ndarray, " layer"], truth: Float[np.ndarray, 
     """Return the regret at 1 against another best than the largest of the truth, in the same unit."""
     plain, top, middle = ranking.normalized_regret(scores, truth), float(truth.max()), float(truth.mean())
     return None if plain is None else plain - (top - best) / (top - middle)
-
-
-def _three(interval: Interval | None) -> tuple[Number, Number, Number]:
-    return (None, None, None) if interval is None else (interval.mean, interval.low, interval.high)
 
 
 def behavior_table(one: Contest) -> Table:

@@ -15,6 +15,7 @@ What it does not show: that a heuristic which loses here loses elsewhere. It is 
 
 from collections.abc import Mapping, Sequence
 
+from analyses.measure import interval_cells
 from analyses.study.contest import Contest, contest
 from analyses.study.contest_figures import regret_figure, regret_map, truth_map
 from analyses.study.contest_tables import (
@@ -27,7 +28,7 @@ from analyses.study.contest_tables import (
 )
 from analyses.study.selectors import CONTROLS, MIDDLE, OTHERS, kind_of
 from analyses.study.truths import KINDS, Kind, Subject, subjects
-from interp_steer.findings import AnalysisResult, Number, Table
+from interp_steer.findings import AnalysisResult, Table
 from interp_steer.run import Run
 from interp_steer.stats import Interval
 
@@ -118,11 +119,11 @@ def _registered_table(
         rows.append(
             (
                 f"{one.kind}{' (fixed beforehand)' if one.kind == kind else ''}",
-                *_three(regrets[one.kind][name]),
+                *interval_cells(regrets[one.kind][name]),
                 p_values[one.kind][name].random,
-                *_three(one.difference(name, CONTROLS[name])),
-                *_three(one.difference(name, MIDDLE)),
-                *_three(one.difference(name, OTHERS)),
+                *interval_cells(one.difference(name, CONTROLS[name])),
+                *interval_cells(one.difference(name, MIDDLE)),
+                *interval_cells(one.difference(name, OTHERS)),
             )
         )
     return Table(
@@ -137,7 +138,3 @@ def _registered_table(
             "its control is the same number along a random direction; differences are paired, below 0 better",
         ),
     )  # fmt: skip
-
-
-def _three(interval: Interval | None) -> tuple[Number, Number, Number]:
-    return (None, None, None) if interval is None else (interval.mean, interval.low, interval.high)

@@ -15,6 +15,7 @@ from collections.abc import Sequence
 import numpy as np
 from jaxtyping import Float
 
+from analyses.measure import interval_cells
 from analyses.study.nulls import detectable
 from analyses.study.truths import Subject, over_random, subjects
 from analyses.truth import effects_of, ground_truth
@@ -22,7 +23,7 @@ from interp_steer.findings import AnalysisResult, Figure, Number, Series, Table
 from interp_steer.outcomes import UNSTEERED, Outcomes, read_outcomes
 from interp_steer.records import Cell
 from interp_steer.run import Run
-from interp_steer.stats import Interval, paired_bootstrap
+from interp_steer.stats import paired_bootstrap
 from interp_steer.vectors.vector import read_vectors
 
 
@@ -124,7 +125,7 @@ def _generation_row(name: str, outcomes: Outcomes) -> tuple[str | Number | bool,
         name,
         cell.layer,
         cell.alpha,
-        *_three(effects.gain),
+        *interval_cells(effects.gain),
         None if effects.over_random is None else effects.over_random.low,
         effects.steerable,
         there.coherence,
@@ -145,10 +146,6 @@ def _differences(outcomes: Outcomes, split: str, cell: Cell) -> Float[np.ndarray
             if value is not None and (unsteered := base.get(prompt)) is not None
         ]
     )
-
-
-def _three(interval: Interval | None) -> tuple[Number, Number, Number]:
-    return (None, None, None) if interval is None else (interval.mean, interval.low, interval.high)
 
 
 def _likelihood_table(rows: Sequence[tuple[str | Number | bool, ...]]) -> Table:
