@@ -12,6 +12,12 @@ from interp_steer.serving.catalog import Steering
 _STEP = 0.01
 
 
+class _Slider(ui.slider):
+    """A slider that keeps up with a key held down: it moves at once, not when the server has answered."""
+
+    LOOPBACK = False
+
+
 class PushPanel:
     """One behavior to push."""
 
@@ -32,7 +38,7 @@ class PushPanel:
             with ui.element("div").classes("alpha"):
                 ui.label("alpha").props(f'id="alpha-{number}"')
                 with ui.element("div").classes("knob"):
-                    self.slider = ui.slider(min=-1, max=1, step=_STEP, value=0, on_change=self._moved)
+                    self.slider = _Slider(min=-1, max=1, step=_STEP, value=0, on_change=self._moved)
                     self._strip = ui.html("", sanitize=False).classes("swept-strip")
                 self.slider.props(f'aria-labelledby="alpha-{number}" label')
                 self.number = ui.number(min=-MOST_ALPHA, max=MOST_ALPHA, step=_STEP, format="%.2f", value=0)
