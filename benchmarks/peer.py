@@ -1,19 +1,17 @@
-"""Runs inside the environment of another library (see peers.py), which has neither this one nor typer.
+"""steering-vectors or repeng, in an environment of its own (see peers.py), which has neither this library nor typer.
 
     python peer.py NAME FOLDER JOB
 
-It loads the model, answers ``ready``, and then does the job once for every line it reads, answering each with one
-line of JSON. Steering is switched on as that library's own documentation does it; the rest is ``generate``.
+Steering is switched on as that library's own documentation does it; the rest is ``generate``.
 """
 
 import json
 import sys
-import time
-from importlib.metadata import version
 from pathlib import Path
 
 import torch
 import transformers
+from peer_loop import serve
 from transformers import AutoModelForCausalLM, PreTrainedTokenizerFast
 
 
@@ -68,25 +66,21 @@ def trained_by_steering_vectors(model, tokenizer, job, batch_size):
 def main():
     """Answer one line with one line."""
     name, folder, path = sys.argv[1:]
-    answers, sys.stdout = sys.stdout, sys.stderr
     job = json.loads(Path(path).read_text())
     torch.set_num_threads(job["threads"])
     transformers.logging.set_verbosity_error()
     model = AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32, attn_implementation="sdpa").eval()
     tokenizer = PreTrainedTokenizerFast(tokenizer_file=str(Path(folder) / "tokenizer.json"), pad_token="<|im_end|>")
-    versions = {one: version(one) for one in (name, "torch", "transformers")}
-    print(json.dumps({"versions": versions}), file=answers, flush=True)
-    for line in sys.stdin:
-        asked = json.loads(line)
-        started = time.perf_counter()
+
+    def do(asked):
         if asked["do"] == "unsteered":
-            found = [generate(model, job)]
-        elif asked["do"] == "extract":
-            found = trained_by_steering_vectors(model, tokenizer, job, asked["batch_size"])
-        else:
-            sides = {"steering-vectors": steered_by_steering_vectors, "repeng": steered_by_repeng}
-            found = list(sides[name](model, job))
-        print(json.dumps({"seconds": time.perf_counter() - started, "found": found}), file=answers, flush=True)
+            return [generate(model, job)]
+        if asked["do"] == "extract":
+            return trained_by_steering_vectors(model, tokenizer, job, asked["batch_size"])
+        sides = {"steering-vectors": steered_by_steering_vectors, "repeng": steered_by_repeng}
+        return list(sides[name](model, job))
+
+    serve((name, "torch", "transformers"), do)
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ import tempfile
 import venv
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated, Any
@@ -15,8 +16,48 @@ from typing import Annotated, Any
 import typer
 from measuring import say
 
-PEERS = {"steering-vectors": "steering-vectors==0.12.2", "repeng": "repeng==0.4.0"}
+TORCH = f"torch=={version('torch').partition('+')[0]}"
 SUPPORTED = "transformers<5"  # what steering-vectors asks for, and what repeng was written against
+LLAMA = ("llama-cpp-python==0.3.36", "gguf==0.19.0", "safetensors")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Side:
+    """Another library.
+
+    Attributes:
+        home: Folder of its environment.
+        script: What runs there.
+        imports: Modules that show it is installed.
+        requires: What is installed; llama.cpp is compiled for this machine, which takes minutes.
+    """
+
+    home: str
+    script: str
+    imports: str
+    requires: tuple[str, ...]
+
+
+PEERS = {
+    "steering-vectors": Side(
+        home="steering-vectors",
+        script="peer.py",
+        imports="torch, transformers, steering_vectors",
+        requires=(TORCH, "steering-vectors==0.12.2", SUPPORTED),
+    ),
+    "repeng": Side(
+        home="repeng",
+        script="peer.py",
+        imports="torch, transformers, repeng",
+        requires=(TORCH, "repeng==0.4.0", SUPPORTED),
+    ),
+    **{
+        f"llama.cpp, {dtype}": Side(
+            home="llama-cpp-python", script="peer_llama.py", imports="llama_cpp, gguf, safetensors", requires=LLAMA
+        )
+        for dtype in ("float32", "float16")
+    },
+}
 
 PeersFolder = Annotated[
     Path | None,
@@ -37,13 +78,13 @@ class Peer:
             name: A key of ``PEERS``.
             python: Interpreter of its environment.
             model: Folder of the model.
-            job: What it will be asked for; see ``peer.py``.
+            job: What it will be asked for; see its script.
         """
         self._job = tempfile.NamedTemporaryFile("w", suffix=".json")  # noqa: SIM115 (it lives as long as the peer)
         json.dump(job, self._job)
         self._job.flush()
         self._process = subprocess.Popen(
-            [python, Path(__file__).with_name("peer.py"), name, model, self._job.name],
+            [python, Path(__file__).with_name(PEERS[name].script), name, model, self._job.name],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
@@ -105,23 +146,23 @@ def environment(name: str, folder: Path) -> Path:
     Raises:
         RuntimeError: If it cannot be installed.
     """
-    home = folder / name
+    side = PEERS[name]
+    home = folder / side.home
     python = home / ("Scripts" if os.name == "nt" else "bin") / "python"
-    check: list[str | Path] = [python, "-c", f"import torch, transformers, {name.replace('-', '_')}"]
+    check: list[str | Path] = [python, "-c", f"import {side.imports}"]
     if python.exists() and subprocess.run(check, capture_output=True, check=False).returncode == 0:
         return python
     say(f"installing {name} under {home} ...")
     venv.create(home, with_pip=True)
-    wanted = [f"torch=={version('torch').partition('+')[0]}", PEERS[name], SUPPORTED]
     done = subprocess.run(
-        [python, "-m", "pip", "install", "--quiet", "--prefer-binary", *wanted],
+        [python, "-m", "pip", "install", "--quiet", "--prefer-binary", *side.requires],
         stdout=sys.stderr,
         stderr=subprocess.PIPE,
         text=True,
         check=False,
     )
     if done.returncode:
-        raise RuntimeError(f"pip cannot install {', '.join(wanted)}: {done.stderr.strip().splitlines()[-1]}")
+        raise RuntimeError(f"pip cannot install {', '.join(side.requires)}: {done.stderr.strip().splitlines()[-1]}")
     return python
 
 

@@ -37,7 +37,8 @@ def main(
     """Time a sweep of 8 layers x 4 alphas x 4 prompts x 64 tokens.
 
     Sides: this library; a hand-written hook, one row at a time, and batched over the prompts of a cell; unsteered
-    `generate` of the plain model at batch 8, 32 and 128; steering-vectors and repeng, each in its own environment.
+    `generate` of the plain model at batch 8, 32 and 128; steering-vectors, repeng, and llama.cpp with control vectors,
+    each in its own environment (the last is compiled there).
     Also: the floor that arithmetic sets.
 
     Try:
