@@ -35,7 +35,8 @@ if TYPE_CHECKING:
     from interp_steer.steering.steer import generate, steer
     from interp_steer.study import StudySpec, run_study
     from interp_steer.sweeps.answers import LocalEngine
-    from interp_steer.sweeps.calibrate import CalibrationSpec, calibrate
+    from interp_steer.sweeps.calibrate import calibrate
+    from interp_steer.sweeps.calibration import CalibrationSpec
     from interp_steer.sweeps.combine import combine
     from interp_steer.sweeps.grid import SweepSpec
     from interp_steer.sweeps.halving import halve

@@ -28,7 +28,8 @@ class Series:
     """One line (or set of bars) of a figure, with an optional interval around it.
 
     ``y``, ``low`` and ``high`` are as long as the figure's ``x``. ``role`` says what the reader
-    should see: the ``main`` quantity, a ``reference`` (a null or baseline: drawn grey) or ``other``.
+    should see: the ``main`` quantity, a ``reference`` (a null or baseline: drawn grey) or ``other``. ``joined`` says
+    that the series has positions of its own among ``x``: its line runs on over those it has no value at.
     """
 
     name: str
@@ -36,6 +37,7 @@ class Series:
     low: tuple[Number, ...] | None = None
     high: tuple[Number, ...] | None = None
     role: Literal["main", "other", "reference"] = "main"
+    joined: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)

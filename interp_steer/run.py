@@ -63,6 +63,11 @@ class Run:
         return self.path / "calibration.json"
 
     @property
+    def doses_path(self) -> Path:
+        """How strongly the best layer's pushes disturb the predictions."""
+        return self.path / "doses.json"
+
+    @property
     def generations_path(self) -> Path:
         """One line per completion."""
         return self.path / "generations.jsonl"

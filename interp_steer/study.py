@@ -22,14 +22,14 @@ from interp_steer.progress import progress
 from interp_steer.records import Cell, from_json, to_json
 from interp_steer.run import Run
 from interp_steer.stages import extract_stage, fit_stage, held_halving, judge_stage, missing, sweep_stage
-from interp_steer.sweeps.calibrate import CalibrationSpec
+from interp_steer.sweeps.calibration import CalibrationSpec
 from interp_steer.sweeps.grid import SweepSpec
 from interp_steer.sweeps.halving import shortlisted
 from interp_steer.sweeps.margins import PropensitySpec, read_propensity
 from interp_steer.sweeps.pushes import default_spec, run_pushes
 from interp_steer.sweeps.rows import claim_spec
 from interp_steer.sweeps.run_sweep import sweep as sweep_rows
-from interp_steer.teacher_forced import calibrate_stage, held_out_stage, propensity_stage
+from interp_steer.teacher_forced import calibrate_stage, dose_stage, held_out_stage, propensity_stage
 from interp_steer.terms import Control, Scope
 from interp_steer.vectors.vector import read_vectors
 
@@ -140,9 +140,10 @@ def _read(run: Run, behavior: str | Path, source: Source, spec: StudySpec) -> No
 
 
 def _held_out(run: Run, source: Source, others: dict[str, Run], spec: StudySpec) -> None:
-    """What dev chose, on the test pairs; ways to make a vector are compared where none of them chose to be."""
+    """What dev chose, on the test pairs, and how strongly it disturbs; methods are compared where none chose to be."""
     methods = [(layer, spec.random_alpha) for layer in _spread(run.model_card().n_layers, spec.n_spread)]
     held_out_stage(run, source, others, methods=methods, n_random=spec.n_random, n_flipped=spec.n_flipped)
+    dose_stage(run, source)
 
 
 def _spread(n_layers: int, n: int) -> list[int]:

@@ -12,8 +12,10 @@ from interp_steer.files import write_json
 from interp_steer.pairs import read_pairs, read_prompts
 from interp_steer.records import digest, from_json, to_json
 from interp_steer.run import Run
-from interp_steer.sweeps.calibrate import Calibration, CalibrationSpec, calibrate
+from interp_steer.sweeps.calibrate import calibrate
+from interp_steer.sweeps.calibration import Calibration, CalibrationSpec
 from interp_steer.sweeps.confirm import Cell, confirm, confirm_card, directed_cells
+from interp_steer.sweeps.doses import Doses, read_doses
 from interp_steer.sweeps.heldout import HeldOut, read_held_out, save_held_out
 from interp_steer.sweeps.margins import (
     Propensity,
@@ -23,6 +25,7 @@ from interp_steer.sweeps.margins import (
     save_propensity,
     vectors_digest,
 )
+from interp_steer.sweeps.measure_doses import measure_doses
 from interp_steer.sweeps.propensity import propensity
 from interp_steer.sweeps.rows import claim_model
 from interp_steer.vectors.vector import SteeringVectors, read_vectors
@@ -96,7 +99,7 @@ def calibrate_stage(run: Run, source: Source, spec: CalibrationSpec, note: Note 
     """
     vectors = read_vectors(run.vectors_path)
     spec.check(vectors)
-    prompts = [prompt.text for prompt in read_prompts(run.manifest()["behavior_source"], "dev")[:CALIBRATION_PROMPTS]]
+    prompts = _calibration_prompts(run)
     if held := held_calibration(run):
         if (held.spec, held.prompts, held.vectors) == (spec, digest(prompts), vectors_digest(vectors)):
             return held
@@ -105,6 +108,36 @@ def calibrate_stage(run: Run, source: Source, spec: CalibrationSpec, note: Note 
     with timed(run, "calibrate"):
         found = calibrate(source.model, vectors, prompts, spec)
     write_json(run.calibration_path, to_json(found))
+    return found
+
+
+def _calibration_prompts(run: Run) -> list[str]:
+    return [prompt.text for prompt in read_prompts(run.manifest()["behavior_source"], "dev")[:CALIBRATION_PROMPTS]]
+
+
+def dose_stage(run: Run, source: Source) -> Doses:
+    """Measure how strongly every alpha disturbs the predictions at the layer dev chose, unless the run holds it.
+
+    Args:
+        run: A run with vectors, propensity and calibration; its prompts and length of texts are the calibration's.
+        source: The model; not loaded if nothing needs measuring.
+
+    Raises:
+        RunError: If the run lacks a stage, or was begun with another model.
+    """
+    vectors, dev = read_vectors(run.vectors_path), read_propensity(run.propensity_path)
+    solved, prompts = _calibration(run), _calibration_prompts(run)
+    layer, _ = best_cell(dev)
+    cells = tuple((layer, alpha) for alpha in dev.card.spec.alphas)
+    wanted = (cells, dev.card.spec.scope, solved.spec.n_tokens, digest(prompts), vectors_digest(vectors))
+    if run.doses_path.exists() and (held := read_doses(run.doses_path)).basis == wanted:
+        return held
+    _claim(run, source)
+    with timed(run, "doses"):
+        found = measure_doses(
+            source.model, vectors, prompts, cells, scope=dev.card.spec.scope, n_tokens=solved.spec.n_tokens
+        )
+    write_json(run.doses_path, to_json(found))
     return found
 
 
@@ -150,9 +183,7 @@ def held_out_stage(
         PairsError: If the test prompts have no pair of responses.
     """
     dev, vectors = read_propensity(run.propensity_path), read_vectors(run.vectors_path)
-    calibration = held_calibration(run)
-    if calibration is None:
-        raise RunError(f"{run.path} holds no calibration; run 'interp-steer calibrate {run.path}' first")
+    calibration = _calibration(run)
     directed = directed_cells(
         vectors,
         read_activations(run.activations_path),
@@ -178,6 +209,13 @@ def held_out_stage(
     with timed(run, "held-out pairs"):
         found = confirm(source.model, behavior, pairs, directed, scope)
     save_held_out(found, run.held_out_path)
+    return found
+
+
+def _calibration(run: Run) -> Calibration:
+    found = held_calibration(run)
+    if found is None:
+        raise RunError(f"{run.path} holds no calibration; run 'interp-steer calibrate {run.path}' first")
     return found
 
 

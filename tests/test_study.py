@@ -1,6 +1,7 @@
 import csv
 import json
 import shutil
+from pathlib import Path
 
 import pytest
 from test_pipeline import cut, no_model
@@ -14,6 +15,7 @@ from interp_steer.report.index import write_index
 from interp_steer.report.study import read_study, render_study, write_study
 from interp_steer.run import Run
 from interp_steer.study import StudySpec, run_study
+from interp_steer.sweeps.doses import read_doses
 from interp_steer.sweeps.heldout import read_held_out
 from interp_steer.sweeps.margins import read_propensity
 from interp_steer.teacher_forced import best_cell
@@ -73,6 +75,17 @@ def test_each_behavior_is_a_run_with_both_truths_and_all_controls(finished):
         for method in ("pca", "pca_centered"):
             assert len(outcomes.cells("test", method)) == 1
         assert "recommender" in run.analyses()
+        layer, _ = best_cell(read_propensity(run.propensity_path))
+        assert [(one.layer, one.alpha) for one in read_doses(run.doses_path).doses] == [(layer, a) for a in SPEC.alphas]
+
+
+def test_doses_that_are_missing_or_no_doses_name_the_remedy(finished, tmp_path):
+    path = shutil.copy(Run(finished[0] / "refusal").doses_path, tmp_path)
+    Path(path).write_text("{}")
+    with pytest.raises(RunError, match="not a doses .*interp-steer study"):
+        read_doses(Path(path))
+    with pytest.raises(RunError, match="none.json is missing; run 'interp-steer study' again"):
+        read_doses(tmp_path / "none.json")
 
 
 def test_what_a_vector_writes_is_scored_by_every_behavior(finished):

@@ -7,22 +7,24 @@
   spread says how far one layer for all prompts is a compromise.
 
 Doses are given in three units: alpha (fraction of the norm), natural doses (alpha over the magnitude ratio) and the
-95th percentile of the KL to the unsteered model, read off the calibration of that layer in log KL over log alpha.
+KL to the unsteered model on its own answers, median and 95th percentile over positions.
 
 What it does not show: slopes of what is written. Where a curve bends, its slope is an average over doses.
 
 Source: Tan et al., "Analyzing the Generalization and Reliability of Steering Vectors", arXiv:2407.12404.
 """
 
-import math
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
+from analyses.measure import interval_cells
 from analyses.study.truths import Subject, subjects
-from interp_steer.files import parsed
 from interp_steer.findings import AnalysisResult, Figure, Number, Series, Table
 from interp_steer.run import Run
+from interp_steer.stats import Interval, paired_bootstrap
+from interp_steer.sweeps.doses import Dose, read_doses
 from interp_steer.vectors.vector import read_vectors
 
 
@@ -34,8 +36,9 @@ def responses(runs: Sequence[Run]) -> AnalysisResult:
     """
     found = subjects(runs)
     rows = [_row(subject) for subject in found]
-    wrong = [float(row[6]) for row in rows if isinstance(row[6], float)]
-    spread = [float(row[9]) for row in rows if isinstance(row[9], float)]
+    wrong = [float(row[5]) for row in rows if isinstance(row[5], float)]
+    spread = [float(row[8]) for row in rows if isinstance(row[8], float)]
+    curves = {subject.name: _curve(subject) for subject in found}
     return AnalysisResult(
         name="responses",
         title="Prompt by prompt",
@@ -45,22 +48,76 @@ def responses(runs: Sequence[Run]) -> AnalysisResult:
             f"{max(wrong):.0%} over behaviors). The layers that single prompts answer to best have a standard "
             f"deviation of {np.mean(spread):.1f} of {found[0].n_layers} layers."
         ),
-        caveats=("A pair's own best layer is the largest of noisy numbers, which spreads the layers too far.",),
-        tables=(
-            Table(
-                title="Response curves",
-                columns=(
-                    "behavior", "best layer", "alpha", "natural doses", "KL p95", "mean slope", "anti-steerable",
-                    "sd of slopes", "median own best layer", "sd of own best layers", "gain of own layers",
-                ),
-                rows=tuple(rows),
-                notes=(
-                    "slope in nats per token and unit of alpha",
-                    "gain of own layers: mean change with every test pair at its own best layer, minus the best cell's",
-                ),
-            ),
+        caveats=(
+            "A pair's own best layer is the largest of noisy numbers, which spreads the layers too far.",
+            "The curves are those of the dev pairs that chose the layer, so they rise somewhat too steeply.",
         ),
-        figures=(_curves(found), _histogram(found)),
+        tables=(_response_table(rows), _dose_table(curves)),
+        figures=(
+            _figure(curves, "Alpha", lambda point: point.dose.alpha),
+            _figure(curves, "Natural doses (alpha over the magnitude ratio)", lambda point: point.natural),
+            _figure(curves, "KL to the unsteered model, 95th percentile, nats", lambda point: point.dose.p95),
+            _histogram(found),
+        ),
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Point:
+    """One alpha at the best layer of a behavior: the dose in every unit, and the change of the margin of dev pairs."""
+
+    dose: Dose
+    natural: float
+    change: Interval
+
+
+def _curve(subject: Subject) -> list[_Point]:
+    """Return the points of a behavior's best layer, by alpha."""
+    doses, spec = read_doses(subject.run.doses_path), subject.dev.card.spec
+    layer = subject.best[0].layer
+    ratio, changes = _ratio(subject, layer), subject.dev.changes()[spec.layers.index(layer)]
+    return [
+        _Point(dose=dose, natural=alpha / ratio, change=paired_bootstrap(changes[at]))
+        for at, alpha in sorted(enumerate(spec.alphas), key=lambda item: item[1])
+        if (dose := doses.at(layer, alpha)) is not None
+    ]
+
+
+def _ratio(subject: Subject, layer: int) -> float:
+    return float(read_vectors(subject.run.vectors_path).magnitude_ratio[layer])
+
+
+def _response_table(rows: Sequence[tuple[str | Number, ...]]) -> Table:
+    return Table(
+        title="Response curves",
+        columns=(
+            "behavior", "best layer", "alpha", "natural doses", "mean slope", "anti-steerable", "sd of slopes",
+            "median own best layer", "sd of own best layers", "gain of own layers", "system prompt",
+        ),
+        rows=tuple(rows),
+        notes=(
+            "slope in nats per token and unit of alpha",
+            "gain of own layers: mean change with every test pair at its own best layer, minus the best cell's",
+            "system prompt: mean change of the margin of test pairs without a push, nats per token",
+        ),
+    )  # fmt: skip
+
+
+def _dose_table(curves: Mapping[str, Sequence[_Point]]) -> Table:
+    return Table(
+        title="Doses",
+        columns=("behavior", "layer", "alpha", "natural doses", "KL median", "KL p95", "change", "low", "high"),
+        rows=tuple(
+            (name, point.dose.layer, point.dose.alpha, point.natural, point.dose.median, point.dose.p95,
+             *interval_cells(point.change))
+            for name, curve in curves.items()
+            for point in curve
+        ),
+        notes=(
+            "KL of the steered to the unsteered next-token distribution on the model's own unsteered answers, in nats; "
+            "median and 95th percentile over positions",
+            "change: of the margin of dev pairs, nats per token, with its 95 % interval",
+        ),
     )  # fmt: skip
 
 
@@ -70,19 +127,18 @@ def _row(subject: Subject) -> tuple[str | Number, ...]:
     slopes = subject.dev.slopes()[at]
     layers, by_layer = _own(subject)
     own = layers[by_layer.argmax(axis=0)]
-    ratio = float(read_vectors(subject.run.vectors_path).magnitude_ratio[cell.layer])
     return (
         subject.name,
         cell.layer,
         cell.alpha,
-        cell.alpha / ratio,
-        _kl_at(subject.run, cell.layer, cell.alpha),
+        cell.alpha / _ratio(subject, cell.layer),
         float(slopes.mean()),
         float((slopes < 0).mean()),
         float(slopes.std(ddof=1)),
         float(np.median(own)),
         float(own.std(ddof=1)),
         float(by_layer.max(axis=0).mean() - changes.mean()),
+        float(subject.test.prompted_changes().mean()),
     )
 
 
@@ -92,32 +148,23 @@ def _own(subject: Subject) -> tuple[np.ndarray, np.ndarray]:
     return np.array([cell.layer for cell, _ in chosen]), np.array([row for _, row in chosen])
 
 
-def _kl_at(run: Run, layer: int, alpha: float) -> Number:
-    """Read the KL at an alpha off the passes of the calibration; None outside of what it tried."""
-    path = run.calibration_path
-    solved = parsed(path.read_bytes(), str(path), f"run 'interp-steer calibrate {run.path}'")["layers"]
-    tried = next((one["tried"] for one in solved if one["layer"] == layer), ())
-    points = sorted((math.log(a), math.log(kl)) for a, kl in tried if kl > 0)
-    if len(points) < 2 or not points[0][0] <= math.log(alpha) <= points[-1][0]:
-        return None
-    x, y = np.array(points).T
-    return float(np.exp(np.interp(math.log(alpha), x, y)))
-
-
-def _curves(found: Sequence[Subject]) -> Figure:
-    alphas = sorted({0.0, *(alpha for subject in found for alpha in subject.dev.card.spec.alphas)})
-    series = []
-    for subject in found:
-        spec, at = subject.dev.card.spec, subject.dev.card.spec.layers.index(subject.best[0].layer)
-        by_alpha = {0.0: 0.0, **dict(zip(spec.alphas, subject.dev.mean_change()[at].tolist(), strict=True))}
-        series.append(Series(name=subject.name, y=tuple(by_alpha.get(alpha) for alpha in alphas)))
+def _figure(curves: Mapping[str, Sequence[_Point]], unit: str, dose: Callable[[_Point], float]) -> Figure:
+    """Draw the change of every behavior over the dose in one unit; pushes to the opposite side have no KL of theirs."""
+    signed = unit.startswith(("Alpha", "Natural"))
+    points = {
+        name: {0.0: 0.0, **{round(dose(one), 4): one.change.mean for one in curve if signed or one.dose.alpha > 0}}
+        for name, curve in curves.items()
+    }
+    x = sorted({at for by_dose in points.values() for at in by_dose})
     return Figure(
         kind="lines",
-        title="Mean change of the margin of dev pairs at each behavior's best layer",
-        x_label="Alpha",
+        title="Mean change of the margin of dev pairs at each behavior's best layer, over the dose",
+        x_label=unit,
         y_label="Nats per token",
-        x=tuple(alphas),
-        series=tuple(series),
+        x=tuple(x),
+        series=tuple(
+            Series(name=name, y=tuple(by_dose.get(at) for at in x), joined=True) for name, by_dose in points.items()
+        ),
     )
 
 

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from interp_steer.run import Run
-    from interp_steer.sweeps.calibrate import Calibration, CalibrationSpec
+    from interp_steer.sweeps.calibration import Calibration, CalibrationSpec
 
 
 def calibrate_command(
@@ -73,7 +73,7 @@ def calibrate_command(
 
 def _spec(run: "Run", n_layers: int, given: dict[str, Any]) -> "CalibrationSpec":
     """Return what the options ask for, on top of what was solved before, or else of the defaults."""
-    from interp_steer.sweeps.calibrate import CalibrationSpec
+    from interp_steer.sweeps.calibration import CalibrationSpec
     from interp_steer.teacher_forced import held_calibration
 
     held = held_calibration(run)
@@ -101,7 +101,7 @@ def _table(found: "Calibration") -> "Table":
 
 
 def _suggestion(found: "Calibration") -> str:
-    from interp_steer.sweeps.calibrate import suggested_alphas
+    from interp_steer.sweeps.calibration import suggested_alphas
 
     alphas = suggested_alphas(found)
     if not alphas:

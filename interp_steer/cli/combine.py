@@ -47,7 +47,7 @@ def combine_command(
     from interp_steer.console import print_result
     from interp_steer.records import to_json
     from interp_steer.run import open_run
-    from interp_steer.sweeps.calibrate import CalibrationSpec
+    from interp_steer.sweeps.calibration import CalibrationSpec
     from interp_steer.sweeps.combine import run_combination
     from interp_steer.vectors.vector import read_vectors
 

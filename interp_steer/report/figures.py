@@ -45,7 +45,7 @@ def _lines(figure: Figure) -> go.Figure:
             line={"color": f"var({color})", "dash": dash, "width": 2.5 if series.role == "main" else 1.75},
             marker={"symbol": symbol, "size": 6 if series.role == "main" else 5},
             hovertext=_hover(series), hovertemplate="%{hovertext}", error_y=_errors(_alone(series), f"var({color})"),
-            connectgaps=series.role == "reference",
+            connectgaps=series.joined or series.role == "reference",
         )  # fmt: skip
     drawn.update_layout(**_layout(_TALL, figure.x_label, figure.y_label))
     if len(figure.x) <= _TICKED:

@@ -16,7 +16,7 @@ from jaxtyping import Float
 from interp_steer.findings import AnalysisResult, Figure, Series, Table, Value
 from interp_steer.stats import Interval, paired_bootstrap
 from interp_steer.steering.effect import Effect
-from interp_steer.sweeps.calibrate import CalibrationSpec
+from interp_steer.sweeps.calibration import CalibrationSpec
 from interp_steer.sweeps.schedules import Schedule
 
 NAME = "combination"

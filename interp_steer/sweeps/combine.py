@@ -19,7 +19,8 @@ from interp_steer.records import to_json
 from interp_steer.run import Run
 from interp_steer.steering.effect import measure_effect
 from interp_steer.steering.steps import Interventions
-from interp_steer.sweeps.calibrate import START, CalibrationSpec, Solution, alpha_search, solve
+from interp_steer.sweeps.alpha_search import START, Solution, solve
+from interp_steer.sweeps.calibration import CalibrationSpec
 from interp_steer.sweeps.combination import NAME, Combination, Outcome, combination_result
 from interp_steer.sweeps.disturbance import kl_from_steered, log_probabilities, own_answers
 from interp_steer.sweeps.pushes import NEUTRAL_PROMPTS
@@ -165,7 +166,7 @@ class _Solver:
                 )
             return kl
 
-        return solve(alpha_search(self._spec, start), reach)
+        return solve(self._spec.search(start), reach)
 
 
 class _Margins:

@@ -5,40 +5,32 @@ replaced, and what it had not answered goes to the next one; a row is answered o
 """
 
 import logging
-import os
-import socket
 import weakref
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import torch
+# isort: split
+import ray
+from ray.exceptions import RayError, RayTaskError
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from interp_steer.errors import SteeringError
-from interp_steer.model.load import load_model
 from interp_steer.records import ModelCard
 from interp_steer.steering.decode import LARGEST_BATCH
 from interp_steer.steering.rows import DecodeSettings
-from interp_steer.sweeps.answers import Answer, LocalEngine, Request
+from interp_steer.sweeps.answers import Answer, Request
 from interp_steer.sweeps.places import Place, worker_places
+from interp_steer.sweeps.ray_connection import connect
+from interp_steer.sweeps.ray_worker import RayWorker
 from interp_steer.sweeps.shards import Shard, Shards
-
-try:
-    import ray
-    from ray.exceptions import RayError, RayTaskError
-    from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
-except ImportError as error:
-    raise SteeringError('the ray engine needs Ray; install it with: pip install "interp-steer[ray]"') from error
 
 logger = logging.getLogger(__name__)
 
 MOST_LOSSES = 3
-SECONDS_TO_CONNECT = 10.0
 SECONDS_TO_SAY_SO = 60.0
-OBJECT_STORE_BYTES = 2**28
 
 
 @dataclass(eq=False)
@@ -48,24 +40,6 @@ class _Worker:
     actor: Any
     busy: Any
     shard: Shard | None = None
-
-
-class _Actor:
-    """What runs on the cluster: the local engine, around a model that is loaded once."""
-
-    def load(
-        self, name: str, options: Mapping[str, str | None], batch_size: int | None, threads: int, folder: str
-    ) -> ModelCard:
-        """Load the model; not the constructor, whose errors come back as text."""
-        with suppress(OSError):  # so that the name may be a relative path; the cluster may not have the folder
-            os.chdir(folder)
-        torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", threads)))
-        self._engine = LocalEngine(load_model(name, **options), batch_size=batch_size)
-        return self._engine.card
-
-    def answers(self, requests: Sequence[Request], settings: DecodeSettings) -> Iterator[list[tuple[int, Answer]]]:
-        """Yield answers as they are ready."""
-        yield from self._engine.answers(requests, settings)
 
 
 class RayEngine:
@@ -107,7 +81,7 @@ class RayEngine:
         self._card: ModelCard | None = None
         self._failures: Counter[Place] = Counter()
         self._last_loss = ""
-        self._finalizer = weakref.finalize(self, _release, self._workers, disconnect=_connect(address))
+        self._finalizer = weakref.finalize(self, _release, self._workers, disconnect=connect(address))
         try:
             while self._card is None:
                 self._hire()
@@ -195,7 +169,7 @@ class RayEngine:
         for place in worker_places(nodes, self._options):
             if place not in self._workers and self._failures[place] < MOST_LOSSES:
                 strategy = NodeAffinitySchedulingStrategy(node_id=place.node, soft=False)
-                kind: Any = ray.remote(_Actor)
+                kind: Any = ray.remote(RayWorker)
                 needs = kind.options(num_gpus=place.gpus, num_cpus=place.cpus, scheduling_strategy=strategy)
                 actor = needs.remote()
                 busy = actor.load.remote(
@@ -230,38 +204,6 @@ class RayEngine:
                 f"{again.losses} workers in a row were lost on the same {n_left} rows, without an answer; "
                 f"perhaps they need more memory than a worker has{self._last_loss}"
             ) from error
-
-
-def _connect(address: str | None) -> bool:
-    """Connect to Ray, quietly; return whether this did it.
-
-    Raises:
-        SteeringError: If there is no cluster at the address.
-    """
-    if ray.is_initialized():
-        return False
-    quiet: dict[str, Any] = {"log_to_driver": False, "logging_level": logging.ERROR}
-    if address is None:
-        os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-        # On the loopback interface, for Ray runs what anyone who reaches it asks for.
-        quiet |= {
-            "include_dashboard": False,
-            "object_store_memory": OBJECT_STORE_BYTES,
-            "_node_ip_address": "127.0.0.1",
-        }
-        ray.init(address="local", **quiet)
-        return True
-    try:
-        if address != "auto":  # Ray itself would try for many minutes
-            host, _, port = address.rpartition(":")
-            socket.create_connection((host, int(port)), timeout=SECONDS_TO_CONNECT).close()
-        ray.init(address=address, **quiet)
-    except (OSError, ValueError, RuntimeError) as error:
-        raise SteeringError(
-            f"cannot join a Ray cluster at {address!r} ({error}); expected 'auto' or the host:port of a running one "
-            "that this machine is a node of ('ray start'), or no address, to start Ray here"
-        ) from error
-    return True
 
 
 def _release(workers: dict[Place, _Worker], *, disconnect: bool) -> None:

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from interp_steer.records import from_json
-from interp_steer.sweeps.calibrate import Calibration
+from interp_steer.sweeps.calibration import Calibration
 from interp_steer.sweeps.margins import read_propensity
 from interp_steer.sweeps.shifts import read_pushes
 

@@ -10,7 +10,10 @@ from interp_steer.errors import SteeringError, VectorError
 from interp_steer.records import from_json, to_json
 from interp_steer.steering.decode import decode
 from interp_steer.steering.rows import DecodeRow, DecodeSettings
-from interp_steer.sweeps.calibrate import Calibration, CalibrationSpec, Solution, alpha_search, calibrate
+from interp_steer.sweeps.alpha_search import Solution
+from interp_steer.sweeps.calibrate import calibrate
+from interp_steer.sweeps.calibration import Calibration, CalibrationSpec
+from interp_steer.sweeps.measure_doses import measure_doses
 from interp_steer.terms import SCOPES
 
 PROMPTS = ("Why?", "How do I boil an egg?")
@@ -18,9 +21,9 @@ PROMPTS = ("Why?", "How do I boil an egg?")
 
 @pytest.fixture(scope="module")
 def plain_kl(plain_log_softmax):
-    """Function to the 95th percentile of KL(steered || unsteered) along the model's own greedy answers."""
+    """Function to a quantile, the 95th percentile unless told otherwise, of KL(steered || unsteered) along the model's own greedy answers."""
 
-    def measure(model, plain, vectors, layer, alpha, scope):
+    def measure(model, plain, vectors, layer, alpha, scope, quantile=0.95):
         rows = [DecodeRow(prompt_ids=tuple(model.chat.prompt_ids(prompt))) for prompt in PROMPTS]
         found = []
         for row, answer in zip(rows, decode(model, rows, DecodeSettings(max_new_tokens=12)), strict=True):
@@ -29,7 +32,7 @@ def plain_kl(plain_log_softmax):
                 for a in (alpha, 0.0)
             )
             found += (steered.exp() * (steered - base)).sum(dim=1).tolist()
-        return float(np.quantile(found, 0.95))
+        return float(np.quantile(found, quantile))
 
     return measure
 
@@ -47,6 +50,21 @@ def test_the_target_is_reached_in_plain_hugging_face(tiny_and_plain, random_vect
         assert plain_kl(model, plain, vectors, one.layer, one.alpha, scope) == pytest.approx(one.kl, rel=1e-2)
     alphas = [one.alpha for one in found.layers]
     assert max(alphas) > 1.2 * min(alphas), "equal alphas are not equally strong"
+
+
+def test_a_dose_is_what_plain_hugging_face_says_at_that_alpha(tiny_and_plain, random_vectors, plain_kl):
+    model, plain = tiny_and_plain
+    vectors, cells = random_vectors(model), ((1, 0.3), (2, -0.2), (1, 0.1))
+    found = measure_doses(model, vectors, PROMPTS, cells, n_tokens=12)
+    assert {(one.layer, one.alpha) for one in found.doses} == set(cells)
+    for layer, alpha in cells:
+        dose = found.at(layer, alpha)
+        for said, quantile in ((dose.median, 0.5), (dose.p95, 0.95)):
+            assert said == pytest.approx(
+                plain_kl(model, plain, vectors, layer, alpha, "response", quantile), rel=1e-2, abs=1e-6
+            )
+    assert found.at(1, 0.1).p95 < found.at(1, 0.3).p95
+    assert found.at(3, 0.1) is None
 
 
 def test_the_kl_is_quadratic_while_it_is_small(tiny, random_vectors):
@@ -77,7 +95,7 @@ def test_a_target_out_of_reach_is_no_alpha_but_a_reason(tiny_llama, random_vecto
 
 
 def solve(curve, spec, start=0.1):
-    search, tried = alpha_search(spec, start), []
+    search, tried = spec.search(start), []
     alpha = next(search)
     while True:
         tried.append(alpha)

@@ -12,7 +12,7 @@ from interp_steer.errors import SteeringError
 from interp_steer.findings import AnalysisResult
 from interp_steer.records import from_json, to_json
 from interp_steer.steering.intervention import Intervention
-from interp_steer.sweeps.calibrate import CalibrationSpec
+from interp_steer.sweeps.calibration import CalibrationSpec
 from interp_steer.sweeps.combination import combination_result
 from interp_steer.sweeps.combine import combine
 from interp_steer.sweeps.replay import Replay
