@@ -13,6 +13,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 NAMES = [
+    "cats",
     "concise",
     "enthusiastic",
     "french",

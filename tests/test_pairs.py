@@ -18,6 +18,7 @@ from interp_steer.pairs import (
 )
 
 NAMES = [
+    "cats",
     "concise",
     "enthusiastic",
     "french",

@@ -10,6 +10,7 @@ from interp_steer.files import append_records
 from interp_steer.records import Cell
 
 NAMES = [
+    "cats",
     "concise",
     "enthusiastic",
     "french",

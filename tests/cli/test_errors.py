@@ -8,7 +8,7 @@ import pytest
 from interp_steer.pairs import BUILTIN
 
 NAMES = (
-    "concise, enthusiastic, french, hedging, listing, ocean, permissive, pirate, questioning, refusal, spanish, "
+    "cats, concise, enthusiastic, french, hedging, listing, ocean, permissive, pirate, questioning, refusal, spanish, "
     "sutro_tower"
 )
 
