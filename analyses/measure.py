@@ -34,6 +34,11 @@ def interval_cells(interval: Interval | None) -> tuple[Number, Number, Number]:
     return (None, None, None) if interval is None else (interval.mean, interval.low, interval.high)
 
 
+def with_ends(column: str) -> tuple[str, str, str]:
+    """Return the names of the columns that :func:`interval_cells` fills, where a table has several intervals."""
+    return column, f"{column}: low", f"{column}: high"
+
+
 def table_by_layer(title: str, columns: Mapping[str, Sequence[Measure]], notes: Sequence[str] = ()) -> Table:
     """Lay measures out with one row per layer; why some are undefined goes into the notes.
 

@@ -2,10 +2,14 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from math import inf
 
 import numpy as np
-from scipy.stats import t, ttest_ind
+from scipy.stats import ttest_ind
 
+from analyses.study.nulls import over_behaviors
+from interp_steer.findings import Number
+from interp_steer.outcomes import mean
 from interp_steer.stats import Interval, wilson_interval
 
 LEAST = 3
@@ -19,44 +23,44 @@ class Claim:
     Attributes:
         text: What was claimed.
         measure: The number that stands for it.
-        above: Whether the claim says that the number is above ``threshold``, or else below.
-        threshold: Where it would stop to hold.
+        least: The claim says that the number is above this; None if it says nothing of that.
+        most: The claim says that it is below this; None if it says nothing of that.
         evidence: Mean over behaviors with its interval; None with fewer than two.
         n: Behaviors that have the number.
+        chance: The same mean where there is nothing to find (noise, or pairs with flipped signs); None if that is not
+            defined. Where it fulfills the claim too, the claim says nothing about the behaviors.
     """
 
     text: str
     measure: str
-    above: bool
-    threshold: float
+    least: float | None = None
+    most: float | None = None
     evidence: Interval | None
     n: int
+    chance: Number = None
+
+    @property
+    def claimed(self) -> str:
+        """The claim as a range."""
+        ends = [f"above {self.least:g}"] if self.least is not None else []
+        return " and ".join([*ends, *([f"below {self.most:g}"] if self.most is not None else [])])
 
     @property
     def verdict(self) -> str:
         """``holds``, ``does not hold`` or ``cannot tell``."""
         if self.evidence is None or self.n < LEAST:
             return "cannot tell"
-        if self.evidence.low > self.threshold:
-            return "holds" if self.above else "does not hold"
-        if self.evidence.high < self.threshold:
-            return "does not hold" if self.above else "holds"
-        return "cannot tell"
+        low, high = self.evidence.low, self.evidence.high
+        least, most = (-inf if self.least is None else self.least), (inf if self.most is None else self.most)
+        if low > least and high < most:
+            return "holds"
+        return "does not hold" if high < least or low > most else "cannot tell"
 
 
-def over_behaviors(values: Sequence[float], *, level: float = 0.95) -> Interval | None:
-    """Return the mean of one number per behavior with Student's interval; None with fewer than two."""
-    n = len(values)
-    if n < 2:
-        return None
-    mean, half = float(np.mean(values)), float(t.ppf(0.5 + level / 2, n - 1) * np.std(values, ddof=1) / np.sqrt(n))
-    return Interval(mean=mean, low=mean - half, high=mean + half, n=n)
-
-
-def share_claim(text: str, measure: str, values: Sequence[bool], *, above: bool, threshold: float) -> Claim:
-    """Return a claim about the share of behaviors of which something is true, with Wilson's interval."""
+def share_claim(text: str, measure: str, values: Sequence[bool], *, least: float) -> Claim:
+    """Return a claim that something is true of more than a share of the behaviors, with Wilson's interval."""
     evidence = wilson_interval(sum(values), len(values)) if values else None
-    return Claim(text=text, measure=measure, above=above, threshold=threshold, evidence=evidence, n=len(values))
+    return Claim(text=text, measure=measure, least=least, evidence=evidence, n=len(values))
 
 
 def difference_claim(
@@ -71,12 +75,26 @@ def difference_claim(
         found = ttest_ind(first, second, equal_var=False).confidence_interval(level)
         gap = float(np.mean(first) - np.mean(second))
         evidence = Interval(mean=gap, low=float(found.low), high=float(found.high), n=n)
-    return Claim(text=text, measure=measure, above=True, threshold=0.0, evidence=evidence, n=n)
+    return Claim(text=text, measure=measure, least=0.0, evidence=evidence, n=n)
 
 
-def claim_of(text: str, measure: str, values: Sequence[float | None], *, above: bool, threshold: float) -> Claim:
+def claim_of(
+    text: str,
+    measure: str,
+    values: Sequence[Number],
+    *,
+    least: float | None = None,
+    most: float | None = None,
+    chance: Sequence[Number] = (),
+) -> Claim:
     """Return a claim about the mean of one number per behavior; undefined ones are left out."""
     defined = [value for value in values if value is not None]
     return Claim(
-        text=text, measure=measure, above=above, threshold=threshold, evidence=over_behaviors(defined), n=len(defined)
+        text=text,
+        measure=measure,
+        least=least,
+        most=most,
+        evidence=over_behaviors(defined),
+        n=len(defined),
+        chance=mean(list(chance)),
     )

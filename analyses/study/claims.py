@@ -1,10 +1,10 @@
 """What a write-up of steering Qwen3.5-9B found, held against what this study measured, claim by claim.
 
 Each claim becomes one number per behavior, whose mean over behaviors has a 95 % interval (nested bootstrap where it is
-a truth over prompts, Student's over behaviors else). It *holds* if the whole interval lies on the claim's side of its
-threshold, *does not hold* if all of it lies on the other, and *cannot be told* otherwise, or with fewer than three
-behaviors (of each kind, where two kinds are compared). Thresholds are in the table. Shares have Wilson's interval, a
-difference between two kinds of behaviors Welch's.
+a truth over prompts, Student's over behaviors else). It *holds* if the whole interval lies within what is
+claimed, *does not hold* if all of it lies outside, and *cannot be told* otherwise, or with fewer than three behaviors
+(of each kind, where two kinds are compared). What is claimed, as numbers, is in the table. Shares have Wilson's
+interval, a difference between two kinds of behaviors Welch's.
 
 By likelihood, ways to make a vector are compared at layers spread over depth, at one strength: at cells that none of
 them chose. By generation they meet at the cell that was best for the mean difference, which favors it.
@@ -19,13 +19,13 @@ from jaxtyping import Float
 
 from analyses.adjacent_similarity import adjacent_cosines
 from analyses.gram import Gram, consistency, gram_at, normalization_sensitivity
-from analyses.measure import interval_cells
+from analyses.measure import Measure, interval_cells
 from analyses.resampling import stability
-from analyses.spectrum import centered_shares, components_for
+from analyses.spectrum import centered_shares, components_for, isotropic_null
 from analyses.study.claim import Claim, claim_of, difference_claim, share_claim
 from analyses.study.nulls import nested_bootstrap
 from analyses.study.truths import Kind, Subject, Truth, subjects, truth_of
-from interp_steer.activations.artifact import Activations, read_activations
+from interp_steer.activations.artifact import read_activations
 from interp_steer.findings import AnalysisResult, Table
 from interp_steer.outcomes import Outcomes, read_outcomes
 from interp_steer.records import Cell
@@ -52,8 +52,8 @@ def claims(runs: Sequence[Run]) -> AnalysisResult:
         title="The write-up's claims",
         question="Which findings of the write-up are also found here?",
         finding=(
-            f"Of {len(found)} statements, {count['holds']} hold on this model, {count['does not hold']} do not, and "
-            f"for {count['cannot tell']} these behaviors cannot tell."
+            f"Claims that hold on this model: {count['holds']} of {len(found)}; that do not: {count['does not hold']}; "
+            f"that these behaviors cannot tell: {count['cannot tell']}."
         ),
         caveats=(
             "Another model than the write-up's, 70 times smaller: what does not hold here may hold there.",
@@ -62,23 +62,35 @@ def claims(runs: Sequence[Run]) -> AnalysisResult:
         tables=(
             Table(
                 title="Claim by claim",
-                columns=("claim", "measured here", "claimed", "mean", "low", "high", "behaviors", "verdict"),
+                columns=(
+                    "claim",
+                    "measured here",
+                    "claimed",
+                    "mean",
+                    "low",
+                    "high",
+                    "by chance",
+                    "behaviors",
+                    "verdict",
+                ),
                 rows=tuple(
                     (
                         one.text,
                         one.measure,
-                        f"{'above' if one.above else 'below'} {one.threshold:g}",
+                        one.claimed,
                         *interval_cells(one.evidence),
+                        one.chance,
                         one.n,
                         one.verdict,
                     )
                     for one in found
                 ),
                 notes=(
-                    "mean over behaviors with its 95 % interval; it must lie on one side of the threshold",
+                    "mean over behaviors with its 95 % interval; it must lie within what is claimed, or outside",
                     "where the layer at 80 % of the depth was not generated at, the nearest one stands for it",
-                    "a share of explained variance is large for noise with as many pairs too: see each behavior's own "
-                    "report for the null beside it",
+                    "by chance: the same mean for as many pairs of pure noise (components), or for the same pairs with "
+                    "their signs flipped at random (adjacent similarity); where that fits the claim too, the claim "
+                    "says nothing about behaviors",
                 ),
             ),
         ),
@@ -108,33 +120,32 @@ def _geometry(runs: Sequence[Run]) -> list[Claim]:
              == len(layers) - 1)
         for layers, one in zip(grams, every, strict=True)
     ]  # fmt: skip
-    components = medians(k80)
+    adjacent = [adjacent_cosines(one) for one in every]
     return [
         share_claim("magnitude picks the last layer", "share of behaviors whose raw norm is largest there", last,
-                  above=True, threshold=0.5),
+                  least=0.5),
         share_claim("... and so does the ratio to the stream", "share whose magnitude ratio is largest there",
-                  ratio_last, above=True, threshold=0.5),
-        claim_of("at least 5 components to 80 % of the variance", "median over layers, centered", components,
-               above=True, threshold=4.5),
-        claim_of("at most 6 components to 80 % of the variance", "median over layers, centered", components,
-               above=False, threshold=6.5),
+                  ratio_last, least=0.5),
+        claim_of("5 or 6 components to 80 % of the variance", "median over layers, centered", medians(k80),
+               least=4.5, most=6.5,
+               chance=[isotropic_null(one.n_pairs, one.card.model.d_model)[2] for one in every]),
         claim_of("probe accuracy saturates", "share of layers with grouped accuracy of 0.95 or more", saturated,
-               above=True, threshold=0.8),
+               least=0.8),
         claim_of("normalization sensitivity is near 1", "median over layers",
                medians(lambda g: normalization_sensitivity(g).value),
-               above=True, threshold=0.95),
+               least=0.95),
         claim_of("stability is high", "median over layers", medians(lambda g: stability(g).mean.value),
-               above=True, threshold=0.8),
+               least=0.8),
         claim_of("consistency is low", "median over layers", medians(lambda g: consistency(g).value),
-               above=False, threshold=0.5),
+               most=0.5),
         claim_of("adjacent similarity rises with depth", "rank correlation of the cosine with depth",
-               [_rise(one) for one in every], above=True, threshold=0.0),
+               [_rise(cosines) for cosines, _ in adjacent], least=0.0, chance=[_rise(nulls) for _, nulls in adjacent]),
     ]  # fmt: skip
 
 
-def _rise(activations: Activations) -> float | None:
-    cosines = [(i, one.value) for i, one in enumerate(adjacent_cosines(activations)[0]) if one.value is not None]
-    return spearman(*np.array(cosines, dtype=float).T) if len(cosines) > 2 else None
+def _rise(cosines: Sequence[Measure]) -> float | None:
+    known = [(i, one.value) for i, one in enumerate(cosines) if one.value is not None]
+    return spearman(*np.array(known, dtype=float).T) if len(known) > 2 else None
 
 
 def _median(values: Sequence[float | None]) -> float | None:
@@ -153,8 +164,7 @@ def _steering(found: Sequence[Subject]) -> list[Claim]:
             Claim(
                 text=f"early layers beat 80 % depth ({kind})",
                 measure="layers at 22-41 % of the depth minus that at 80 %, in units of best minus mean",
-                above=True,
-                threshold=0.0,
+                least=0.0,
                 evidence=evidence,
                 n=0 if evidence is None else evidence.n,
             )
@@ -165,17 +175,17 @@ def _steering(found: Sequence[Subject]) -> list[Claim]:
         gaps = [_likelihood_gap(subject, method) for subject in found if truth_of(subject, "likelihood").steerable]
         text = f"{name} steers worse than the mean"
         made.append(claim_of(f"{text} (likelihood)", "mean minus PCA at layers spread over depth, nats per token",
-                           gaps, above=True, threshold=0.0))  # fmt: skip
+                           gaps, least=0.0))  # fmt: skip
         written = [
             _generation_gap(outcomes[subject.name], method)
             for subject in found
             if truth_of(subject, "generation").steerable
         ]
         made.append(claim_of(f"{text} at the mean's own best cell (generation)", "mean minus PCA, combined score",
-                           written, above=True, threshold=0.0))  # fmt: skip
+                           written, least=0.0))  # fmt: skip
     gains = {name: _gain(each) for name, each in outcomes.items()}
     styles, entities = (
-        [gain for subject in found if _is_entity(subject) is entity if (gain := gains[subject.name]) is not None]
+        [gain for subject in found if (subject.family == ENTITY) is entity if (gain := gains[subject.name]) is not None]
         for entity in (False, True)
     )
     made.append(
@@ -187,10 +197,6 @@ def _steering(found: Sequence[Subject]) -> list[Claim]:
         )
     )
     return made
-
-
-def _is_entity(subject: Subject) -> bool:
-    return subject.run.behavior().scorer.name == ENTITY
 
 
 def _early_over_late(truths: Sequence[Truth]) -> Callable[[int, Float[np.ndarray, "layer prompt"]], float | None]:

@@ -4,8 +4,8 @@ All selectors are compared on the same behaviors: one that says nothing of some 
 that ranks every layer of every behavior as another does is the same selector under a second name, and counts once.
 """
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 from jaxtyping import Float
@@ -76,6 +76,11 @@ class Contest:
             return None if ours is None or theirs is None else ours - theirs
 
         return nested_bootstrap([truth.values for truth in self.truths], statistic, resamples=RESAMPLES)
+
+    def without(self, behaviors: Collection[str]) -> "Contest":
+        """Return the contest among the other behaviors; scores that rest on others' truths stay as they were."""
+        kept = [i for i, truth in enumerate(self.truths) if truth.behavior not in behaviors]
+        return replace(self, truths=tuple(self.truths[i] for i in kept), scores=tuple(self.scores[i] for i in kept))
 
     def regrets(self, name: str) -> list[float | None]:
         """Return the normalized regret at 1 of a selector for every behavior."""

@@ -12,9 +12,10 @@ from interp_steer.stats import Interval
 
 
 def regret_figure(one: Contest, regrets: Mapping[str, Interval | None]) -> Figure:
-    """Draw the mean regret of every selector, smallest first, against that of a random layer."""
+    """Draw the mean regret of every selector, smallest first, beside a random layer's and the system prompt's."""
     known = {name: interval for name, interval in regrets.items() if interval is not None and name != RANDOM}
     names = sorted(known, key=lambda name: known[name].mean)
+    asked = mean([truth.prompted_regret for truth in one.truths])
     return Figure(
         kind="bars",
         title=f"Mean normalized regret of the first pick, by {one.kind}",
@@ -29,6 +30,7 @@ def regret_figure(one: Contest, regrets: Mapping[str, Interval | None]) -> Figur
                 high=tuple(known[name].high for name in names),
             ),
             Series(name=RANDOM, y=(1.0,) * len(names), role="reference"),
+            *((Series(name="system prompt", y=(asked,) * len(names), role="reference"),) if asked is not None else ()),
         ),
     )
 

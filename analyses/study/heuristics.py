@@ -15,17 +15,13 @@ What it does not show: that a heuristic which loses here loses elsewhere. It is 
 
 from collections.abc import Mapping, Sequence
 
-from analyses.measure import interval_cells
+from analyses.measure import interval_cells, with_ends
+from analyses.study.behavior_tables import aside_table, behavior_table
+from analyses.study.chances import Chances, chances
 from analyses.study.contest import Contest, contest
 from analyses.study.contest_figures import regret_figure, regret_map, truth_map
-from analyses.study.contest_tables import (
-    Chances,
-    agreement_table,
-    aside_table,
-    behavior_table,
-    chances,
-    selector_table,
-)
+from analyses.study.contest_tables import family_table, selector_table
+from analyses.study.ranking_tables import ranking_table, shortlist_table
 from analyses.study.selectors import CONTROLS, MIDDLE, OTHERS, kind_of
 from analyses.study.truths import KINDS, Kind, Subject, subjects
 from interp_steer.findings import AnalysisResult, Table
@@ -64,8 +60,14 @@ def heuristics_of(found: Sequence[Subject], kinds: Sequence[Kind]) -> AnalysisRe
         ),
         tables=(
             *((_registered_table(played, regrets, p_values),) if played else ()),
+            *(
+                family_table(one, REGISTERED[0], _families(found))
+                for one in played
+                if one.kind == REGISTERED[1] and REGISTERED[0] in one.names
+            ),
             *(selector_table(one, regrets[one.kind], p_values[one.kind]) for one in played),
-            *(agreement_table(one, regrets[one.kind]) for one in played),
+            *(shortlist_table(one, regrets[one.kind]) for one in played),
+            *(ranking_table(one, regrets[one.kind]) for one in played),
             *(behavior_table(one) for one in played),
             aside_table(contests),
         ),
@@ -75,6 +77,14 @@ def heuristics_of(found: Sequence[Subject], kinds: Sequence[Kind]) -> AnalysisRe
             for figure in (regret_figure(one, regrets[one.kind]), regret_map(one), truth_map(one))
         ),
     )
+
+
+def _families(found: Sequence[Subject]) -> dict[str, list[str]]:
+    """Group behaviors by what scores them: those of one scorer are the same idea in another dress."""
+    families: dict[str, list[str]] = {}
+    for subject in found:
+        families.setdefault(subject.family, []).append(subject.name)
+    return families
 
 
 def _finding(
@@ -129,8 +139,8 @@ def _registered_table(
     return Table(
         title=f"The hypothesis: {name} beats a random layer",
         columns=(
-            "truth", "regret at 1", "low", "high", "p", "minus its control", "low ", "high ", f"minus {MIDDLE}", " low",
-            " high", "minus others' depth", " low ", " high ",
+            "truth", *with_ends("regret at 1"), "p", *with_ends("minus its control"), *with_ends(f"minus {MIDDLE}"),
+            *with_ends("minus others' depth"),
         ),
         rows=tuple(rows),
         notes=(

@@ -100,6 +100,15 @@ def nested_bootstrap(
     return Interval(mean=mean, low=mean - half, high=mean + half, n=n)
 
 
+def over_behaviors(values: Sequence[float], *, level: float = 0.95) -> Interval | None:
+    """Return the mean of one number per behavior with Student's interval; None with fewer than two."""
+    n = len(values)
+    if n < 2:
+        return None
+    mean, half = float(np.mean(values)), float(t.ppf(0.5 + level / 2, n - 1) * np.std(values, ddof=1) / np.sqrt(n))
+    return Interval(mean=mean, low=mean - half, high=mean + half, n=n)
+
+
 def holm(p_values: Sequence[float | None]) -> list[float | None]:
     """Return p-values corrected for their number, in the same order; undefined ones stay undefined and uncounted."""
     order = sorted((p, i) for i, p in enumerate(p_values) if p is not None)

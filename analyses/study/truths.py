@@ -21,10 +21,11 @@ from typing import Literal, get_args
 import numpy as np
 from jaxtyping import Float
 
-from analyses.study.nulls import is_flat
+from analyses.study.nulls import detectable, is_flat
+from analyses.study.ranking import FLAT
 from analyses.truth import ground_truth
-from interp_steer.findings import AnalysisResult
-from interp_steer.outcomes import MIN_PROMPTS, read_outcomes, steers
+from interp_steer.findings import AnalysisResult, Number
+from interp_steer.outcomes import MIN_PROMPTS, PROMPTED, mean, read_outcomes, steers
 from interp_steer.run import Run
 from interp_steer.stats import Interval, paired_bootstrap
 from interp_steer.sweeps.heldout import HeldOut, HeldOutCell, Role, read_held_out
@@ -44,6 +45,8 @@ class Truth:
         n_layers: Number of blocks of the model.
         layers: Layers that have one, ascending.
         values: One number for each of them and each prompt.
+        prompted: The same number without a push, after a system prompt that asks for the behavior, averaged over these
+            prompts; None where it was not scored.
         steerable: Whether the behavior is shown to be steered at all, by this kind of evidence.
     """
 
@@ -52,6 +55,7 @@ class Truth:
     n_layers: int
     layers: tuple[int, ...]
     values: Float[np.ndarray, "layer prompt"]
+    prompted: Number
     steerable: bool
 
     @property
@@ -64,13 +68,25 @@ class Truth:
         """The truth of each layer."""
         return np.asarray(self.values.mean(axis=1))
 
+    @property
+    def prompted_regret(self) -> Number:
+        """The regret of asking in the prompt, in the unit of normalized regret: below 0 no layer is as good."""
+        best, span = float(self.mean.max()), float(self.mean.max() - self.mean.mean())
+        return None if self.prompted is None or span <= FLAT else (best - self.prompted) / span
+
+    @property
+    def detectable(self) -> Number:
+        """The smallest true advantage of the best layer over the mean of all that these prompts would show."""
+        return detectable(self.values[int(self.mean.argmax())] - self.values.mean(axis=0))
+
 
 @dataclass(frozen=True, kw_only=True, eq=False)
 class Subject:
-    """A behavior's run, with what a study reads of it."""
+    """A behavior's run, with what a study reads of it; its family are the behaviors with the same scorer."""
 
     run: Run
     name: str
+    family: str
     n_layers: int
     dev: Propensity
     test: HeldOut
@@ -100,6 +116,7 @@ def subjects(runs: Sequence[Run]) -> list[Subject]:
         Subject(
             run=run,
             name=run.behavior().name,
+            family=run.behavior().scorer.name,
             n_layers=run.model_card().n_layers,
             dev=read_propensity(run.propensity_path),
             test=read_held_out(run.held_out_path),
@@ -124,6 +141,7 @@ def truth_of(subject: Subject, kind: Kind) -> Truth:
         n_layers=subject.n_layers,
         layers=tuple(cell.layer for cell, _ in found),
         values=np.array([row for _, row in found]),
+        prompted=float(subject.test.prompted_changes().mean()),
         steerable=steers_there
         and all(paired_bootstrap(gain).low > 0 for gain in gains)
         and over is not None
@@ -152,11 +170,13 @@ def _generated(subject: Subject) -> Truth:
         if all(by_prompt.get(prompt) is not None for by_prompt in scores.values())
     ]
     enough = len(prompts) >= MIN_PROMPTS
+    asked = outcomes.scores(truth.split, PROMPTED, "combined")
     return Truth(
         behavior=subject.name,
         kind="generation",
         n_layers=subject.n_layers,
         layers=tuple(scores),
         values=np.array([[by_prompt[prompt] for prompt in prompts] for by_prompt in scores.values()], dtype=float),
+        prompted=mean([asked.get(prompt) for prompt in prompts]),
         steerable=enough and steers(outcomes, truth.split, truth.chosen),
     )

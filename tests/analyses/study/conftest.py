@@ -47,6 +47,7 @@ def make_subject(tmp_path) -> Callable[..., Subject]:
         random: float = 0.0,
         others: Mapping[str, float] | None = None,
         seed: int = 0,
+        family: str | None = None,
     ) -> Subject:
         rng = np.random.default_rng(seed)
         truth = np.asarray(worth, dtype=float)[:, None] + noise * rng.standard_normal((LAYERS, PAIRS))
@@ -68,6 +69,7 @@ def make_subject(tmp_path) -> Callable[..., Subject]:
         return Subject(
             run=Run(tmp_path / name),
             name=name,
+            family=family or name,
             n_layers=LAYERS,
             dev=Propensity(
                 unsteered=np.zeros((2, PAIRS)),

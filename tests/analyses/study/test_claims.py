@@ -2,24 +2,34 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from analyses.study.claim import Claim, difference_claim, over_behaviors, share_claim
+from analyses.study.claim import Claim, difference_claim, share_claim
+from analyses.study.nulls import over_behaviors
 from analyses.study.off_target import changes_of
 from interp_steer.stats import Interval, wilson_interval
 
 
-def claim(low: float, high: float, *, above: bool = True, n: int = 5) -> Claim:
+def claim(low: float, high: float, *, least: float | None = None, most: float | None = None, n: int = 5) -> Claim:
     evidence = Interval(mean=(low + high) / 2, low=low, high=high, n=n)
-    return Claim(text="t", measure="m", above=above, threshold=0.5, evidence=evidence, n=n)
+    return Claim(text="t", measure="m", least=least, most=most, evidence=evidence, n=n)
 
 
 def test_a_claim_holds_only_where_its_whole_interval_does():
-    assert claim(0.6, 0.9).verdict == "holds"
-    assert claim(0.1, 0.4).verdict == "does not hold"
-    assert claim(0.4, 0.6).verdict == "cannot tell"
-    assert claim(0.6, 0.9, above=False).verdict == "does not hold"
-    assert claim(0.1, 0.4, above=False).verdict == "holds"
-    assert claim(0.6, 0.9, n=2).verdict == "cannot tell"
-    assert Claim(text="t", measure="m", above=True, threshold=0.0, evidence=None, n=0).verdict == "cannot tell"
+    assert claim(0.6, 0.9, least=0.5).verdict == "holds"
+    assert claim(0.1, 0.4, least=0.5).verdict == "does not hold"
+    assert claim(0.4, 0.6, least=0.5).verdict == "cannot tell"
+    assert claim(0.6, 0.9, most=0.5).verdict == "does not hold"
+    assert claim(0.1, 0.4, most=0.5).verdict == "holds"
+    assert claim(0.6, 0.9, least=0.5, n=2).verdict == "cannot tell"
+    assert Claim(text="t", measure="m", least=0.0, evidence=None, n=0).verdict == "cannot tell"
+
+
+def test_a_claim_of_a_range_is_left_on_either_side():
+    assert claim(5.1, 5.9, least=4.5, most=6.5).verdict == "holds"
+    assert claim(6.6, 9.0, least=4.5, most=6.5).verdict == "does not hold"
+    assert claim(2.0, 4.4, least=4.5, most=6.5).verdict == "does not hold"
+    assert claim(4.0, 5.0, least=4.5, most=6.5).verdict == "cannot tell"
+    assert claim(4.0, 7.0, least=4.5, most=6.5).verdict == "cannot tell"
+    assert claim(4.0, 7.0, least=4.5, most=6.5).claimed == "above 4.5 and below 6.5"
 
 
 def test_the_interval_over_behaviors_is_student_s():
@@ -31,11 +41,11 @@ def test_the_interval_over_behaviors_is_student_s():
 
 
 def test_a_share_of_all_behaviors_is_no_certainty():
-    found = share_claim("t", "m", [True] * 3, above=True, threshold=0.5)
+    found = share_claim("t", "m", [True] * 3, least=0.5)
     assert found.evidence.low == pytest.approx(wilson_interval(3, 3).low)
     assert found.verdict == "cannot tell"
-    assert share_claim("t", "m", [True] * 12, above=True, threshold=0.5).verdict == "holds"
-    assert share_claim("t", "m", [False] * 12, above=True, threshold=0.5).verdict == "does not hold"
+    assert share_claim("t", "m", [True] * 12, least=0.5).verdict == "holds"
+    assert share_claim("t", "m", [False] * 12, least=0.5).verdict == "does not hold"
 
 
 def test_two_groups_are_compared_by_welch():

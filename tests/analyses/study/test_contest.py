@@ -3,8 +3,10 @@
 import numpy as np
 import pytest
 
+from analyses.study import ranking
 from analyses.study.contest import contest
 from analyses.study.heuristics import heuristics_of
+from analyses.study.nulls import over_behaviors
 from analyses.study.selectors import OTHERS, RANDOM, SWEEP, rankings
 from analyses.study.truths import over_random, truth_of
 
@@ -99,11 +101,28 @@ def test_the_result_says_which_heuristic_is_beyond_doubt(planted, make_subject):
     assert rows["knows"]["minus 50 % depth"] < 0
     assert rows["knows"]["cross-fitted"] <= rows["knows"]["regret at 1"] + 1e-12
     assert rows["points away"]["p (Holm)"] == 1.0
-    whole = next(table for table in found.tables if table.title == "Whole rankings by equal KL")
-    ranked = {row[0]: dict(zip(whole.columns, row, strict=True)) for row in whole.rows}
-    assert ranked["knows"]["hit at 1"] == 1.0
-    assert ranked["knows"]["layers to 0.1 regret"] == pytest.approx(1.0)
+    listed, ranked = (
+        {row[0]: dict(zip(table.columns, row, strict=True)) for row in table.rows}
+        for title in ("Shortlists by equal KL", "Whole rankings by equal KL")
+        for table in found.tables
+        if table.title == title
+    )
+    assert listed["knows"]["hit at 1"] == 1.0
+    assert listed["knows"]["layers to 0.1 regret"] == pytest.approx(1.0)
+    three = [float(ranking.normalized_regret(np.zeros(LAYERS), np.array(bump(b)), k=3)) for b in (2, 3, 4, 5, 6, 7)]
+    expected = over_behaviors(three)
+    assert listed[RANDOM]["regret at 3"] == pytest.approx(expected.mean, abs=0.05)
+    assert listed[RANDOM]["regret at 3: low"] == pytest.approx(expected.low, abs=0.05)
+    assert ranked["knows"]["Spearman"] > 0.9 > 0 > ranked["points away"]["Spearman"]
     assert ranked["knows"]["shift p <= 0.05"] is None  # ten layers are too few for it
+    where = next(table for table in found.tables if table.title == "Behaviors by equal KL")
+    first = dict(zip(where.columns, where.rows[0], strict=True))
+    assert first["system prompt"] == pytest.approx(0.4)
+    assert 0 < first["detectable"] < 0.1  # noise of 0.02 over 24 pairs
+    regrets = next(figure for figure in found.figures if figure.title.endswith("by equal KL"))
+    asked = next(series for series in regrets.series if series.name == "system prompt")
+    worth = [np.array(bump(best)) for best in (2, 3, 4, 5, 6, 7)]
+    assert asked.y[0] == pytest.approx(np.mean([(1 - 0.4) / (1 - one.mean()) for one in worth]), abs=0.05)
     aside = found.tables[-1]
     assert ("equal KL", 1, "flat", 0, "none") in aside.rows
 
@@ -122,7 +141,25 @@ def test_the_hypothesis_fixed_beforehand_is_judged_by_every_truth_beside_its_con
     assert set(rows) == {"likelihood", "equal KL (fixed beforehand)"}
     for row in rows.values():
         assert row["p"] < 0.001
-        assert row["high "] < 0, "better than its control"
+        assert row["minus its control: high"] < 0, "better than its control"
+
+
+def test_a_family_that_carries_the_result_is_found_out(make_subject):
+    """The heuristic knows three behaviors of one family, and points away from the three others."""
+    made = []
+    for i, best in enumerate((2, 3, 4, 5, 6, 7)):
+        worth, known = bump(best), i < 3
+        scores = {"kl_small_push": worth if known else [-v for v in worth], "kl_small_push_random": bump(8)}
+        family = "known" if known else f"alone-{i}"
+        made.append(make_subject(f"b{i}", worth, heuristics=scores, noise=0.02, seed=i, family=family))
+    found = heuristics_of(made, ("equal KL",))
+    table = next(table for table in found.tables if table.title == "kl small push by equal KL, without a family")
+    rows = {row[0]: dict(zip(table.columns, row, strict=True)) for row in table.rows}
+    assert set(rows) == {"known", "alone-3", "alone-4", "alone-5"}
+    assert rows["known"]["left out"] == "b0, b1, b2"
+    assert rows["known"]["behaviors left"] == 3
+    assert rows["known"]["p"] > 0.9
+    assert rows["alone-3"]["regret at 1"] < rows["known"]["regret at 1"]
 
 
 def test_fewer_than_two_steerable_behaviors_are_no_contest(make_subject):

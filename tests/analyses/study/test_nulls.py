@@ -114,6 +114,39 @@ def test_what_names_one_depth_for_all_is_held_against_all_depths() -> None:
     assert shared_shift_p([middle, middle[:25]], [truths[0], truths[1][:25]]) is None
 
 
+def test_a_shared_shift_finds_in_unrelated_scores_what_it_should() -> None:
+    """Smooth truths with a common depth, and smooth scores with another one: 400 studies of six behaviors."""
+    rng, n, found = np.random.default_rng(10), 30, []
+    ring = np.minimum(np.arange(n), n - np.arange(n))
+
+    def smooth(center: int) -> np.ndarray:
+        wide = np.roll(np.exp(-((ring / 5.0) ** 2)), center + int(rng.integers(-2, 3)))
+        return wide + 0.05 * rng.standard_normal(n)
+
+    for _ in range(400):
+        at, other = rng.integers(n, size=2)
+        p = shared_shift_p([smooth(int(other)) for _ in range(6)], [smooth(int(at)) for _ in range(6)])
+        assert p is not None
+        found.append(p <= 0.05)
+    assert 0.005 < np.mean(found) < 0.07  # one shift of thirty is the least, so no more than 1/30 are expected
+
+
+def test_the_regret_without_noise_lies_between_the_plain_and_the_cross_fitted_one() -> None:
+    """A heuristic that is off by two layers; its regret under noise, and with the best layer cross-fitted."""
+    rng, clean = np.random.default_rng(11), sweep(np.random.default_rng(0), noise=0.0)
+    best = int(clean.mean(axis=1).argmax())
+    pick = -np.abs(np.arange(len(clean)) - (best + 2.0))
+    expected = normalized_regret(pick, clean.mean(axis=1)) or 0.0
+    plain, crossed = [], []
+    for _ in range(300):
+        noisy = clean + 1.5 * rng.standard_normal(clean.shape)
+        mean = noisy.mean(axis=1)
+        regret = normalized_regret(pick, mean) or 0.0
+        plain.append(regret)
+        crossed.append(regret - (mean.max() - cross_fitted_best(noisy, splits=20)) / (mean.max() - mean.mean()))
+    assert np.mean(crossed) < expected < np.mean(plain)
+
+
 def test_the_true_best_lies_between_the_largest_mean_and_the_cross_fitted_one() -> None:
     rng = np.random.default_rng(8)
     draws = [sweep(rng, noise=1.5) for _ in range(200)]
