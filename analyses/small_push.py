@@ -64,7 +64,7 @@ def small_push(run: Run) -> AnalysisResult:
         caveats=(
             "A large KL may be the behavior or mere damage; hold it against the random directions.",
             "The logit lens sees the direct path to the output only, and uses the labels of the pairs.",
-            "In bfloat16 the smallest dose is near the rounding of the residual stream: sensitivities are too large.",
+            *_rounding(pushes.card.model.dtype, spec.least_alpha),
         ),
         tables=(
             table_by_layer(
@@ -73,7 +73,7 @@ def small_push(run: Run) -> AnalysisResult:
                 (
                     f"KL(unsteered || steered), nats, over {pushes.answers.size} tokens of {n_answers} neutral answers",
                     f"equal dose: alpha {spec.alpha:g}; natural dose: the magnitude ratio",
-                    "sensitivity: change of the centered logits per unit of alpha",
+                    f"sensitivity: change of the centered logits per unit of alpha, measured at alpha {spec.least_alpha:g}",
                 ),
             ),
             _promoted_table(pushes),
@@ -107,6 +107,16 @@ def small_push(run: Run) -> AnalysisResult:
             "sensitivity": values(columns["sensitivity"]),
             "logit_lens_alignment": values(columns["alignment"]),
         },
+    )
+
+
+def _rounding(dtype: str, least_alpha: float) -> tuple[str, ...]:
+    """Say what the precision does to the sensitivity, a difference quotient."""
+    if dtype == "float32":
+        return ()
+    return (
+        f"In {dtype} the push that the sensitivity is measured with (alpha {least_alpha:g}) is rounded with the residual "
+        "stream: the smaller it is, the more of the sensitivity is rounding.",
     )
 
 

@@ -149,7 +149,10 @@ def _written_finding(written: dict[str, dict[str, Interval | None]]) -> str:
     if not apart:
         return f"{text}."
     interval, row, column = max(apart, key=lambda one: abs(one[0].mean))
-    return f"{text}; most, {row} moves {column} by {interval.mean:+.2f} [{interval.low:+.2f}, {interval.high:+.2f}]."
+    return (
+        f"{text}; most, {row} moves {column} by {interval.mean:+.2f} [{interval.low:+.2f}, {interval.high:+.2f}] on "
+        "its scale from 0 to 1."
+    )
 
 
 def _written_table(names: Sequence[str], written: dict[str, dict[str, Interval | None]]) -> Table:
@@ -220,6 +223,6 @@ def _finding(
     cosines = _cosines(directions, layer)[np.triu_indices(len(names), 1)]
     return (
         f"In the median a vector moves another behavior by {np.median(sizes):.2f} of what that behavior's own vector "
-        f"does; most, {row} moves {column} by {value:+.2f}. At layer {layer} the vectors' cosines lie between "
-        f"{cosines.min():.2f} and {cosines.max():.2f}."
+        f"does; most, {row} moves {column} {value:+.2f} times as far as {column}'s own. At layer {layer} the vectors' "
+        f"cosines lie between {cosines.min():.2f} and {cosines.max():.2f}."
     )
