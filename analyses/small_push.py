@@ -73,7 +73,7 @@ def small_push(run: Run) -> AnalysisResult:
                 (
                     f"KL(unsteered || steered), nats, over {pushes.answers.size} tokens of {n_answers} neutral answers",
                     f"equal dose: alpha {spec.alpha:g}; natural dose: the magnitude ratio",
-                    f"sensitivity: change of the centered logits per unit of alpha, measured at alpha {spec.least_alpha:g}",
+                    f"sensitivity: change of the centered logits per unit of alpha, at alpha {spec.least_alpha:g}",
                 ),
             ),
             _promoted_table(pushes),
@@ -115,8 +115,8 @@ def _rounding(dtype: str, least_alpha: float) -> tuple[str, ...]:
     if dtype == "float32":
         return ()
     return (
-        f"In {dtype} the push that the sensitivity is measured with (alpha {least_alpha:g}) is rounded with the residual "
-        "stream: the smaller it is, the more of the sensitivity is rounding.",
+        f"In {dtype} the push that the sensitivity is measured with (alpha {least_alpha:g}) is rounded with the "
+        "residual stream: the smaller it is, the more of the sensitivity is rounding.",
     )
 
 
