@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from interp_steer.steering.loops import LONGEST_PERIOD, TAIL, loop_period
+from interp_steer.steering.loops import LEAST_REPEATS, LEAST_TOKENS, LONGEST_PERIOD, loop_period
 
 
 @given(
@@ -12,9 +12,10 @@ from interp_steer.steering.loops import LONGEST_PERIOD, TAIL, loop_period
 )
 def test_a_block_over_and_over_is_a_loop_from_the_right_token_on(head, period, cut):
     block = [1000 + i for i in range(period)]
-    tokens = [*head, *(block * (TAIL // period + 2))[: TAIL + cut]]
-    assert loop_period(tokens) == period
-    assert loop_period([*head, *(block * TAIL)[: TAIL - 1]]) is None
+    needed = max(LEAST_TOKENS, LEAST_REPEATS * period)
+    said = block * (needed // period + LONGEST_PERIOD + 1)
+    assert loop_period([*head, *said[: needed + cut]]) == period
+    assert loop_period([*head, *said[: needed - 1]]) is None
 
 
 @pytest.mark.parametrize(
@@ -23,6 +24,7 @@ def test_a_block_over_and_over_is_a_loop_from_the_right_token_on(head, period, c
         [],
         list(range(200)),
         [1, 2, 3] * 21,  # 63 tokens
+        list(range(16)) * 7,  # 112 tokens, but said seven times only
         ([1] * 80) + [2],  # it left the loop
         (list(range(LONGEST_PERIOD + 1)) * 20),  # verses are longer than that
         [i // 2 for i in range(100)],
