@@ -26,12 +26,13 @@ from collections.abc import Sequence
 
 from analyses.command import main
 from analyses.measure import show
+from analyses.selection_tables import effects_table, selectors_table, truth_table
 from analyses.selectors import Selector, baselines, heuristics, sweep_pick
 from analyses.truth import Effects, GroundTruth, effects_of, ground_truth
-from interp_steer.findings import AnalysisResult, Figure, Mark, Number, Series, Table
+from interp_steer.findings import AnalysisResult, Figure, Mark, Series
 from interp_steer.outcomes import UNSTEERED, Outcomes, read_outcomes
 from interp_steer.run import Run
-from interp_steer.stats import Interval, rank_correlation
+from interp_steer.stats import Interval
 
 
 def layer_selection(run: Run) -> AnalysisResult:
@@ -62,11 +63,11 @@ def layer_selection(run: Run) -> AnalysisResult:
             *(() if truth.split == "test" else ("Test rows are missing: truth and choice share the dev prompts.",)),
         ),
         tables=(
-            _effects_table(effects, truth),
-            _selectors_table(selectors, truth),
-            _truth_table(outcomes, truth),
+            effects_table(effects, truth),
+            selectors_table(selectors, truth),
+            truth_table(outcomes, truth, effects),
         ),
-        figures=(_truth_figure(outcomes, selectors, truth), _regret_figure(selectors, truth)),
+        figures=(_truth_figure(outcomes, selectors, truth, effects), _regret_figure(selectors, truth)),
     )
 
 
@@ -102,106 +103,7 @@ def _interval(interval: Interval | None) -> str:
     return f"{interval.mean:+.2f} [{interval.low:+.2f}, {interval.high:+.2f}]"
 
 
-def _effects_table(effects: Effects, truth: GroundTruth) -> Table:
-    rows = {
-        f"best cell ({truth.chosen.key}) - unsteered": effects.gain,
-        "random direction there - unsteered": effects.random,
-        "best cell - random direction": effects.over_random,
-        "prompted - unsteered": effects.prompted,
-    }
-    return Table(
-        title="Steerable at all?",
-        columns=("comparison", "mean difference", "low", "high", "prompts"),
-        rows=tuple(
-            (name, None, None, None, 0) if effect is None else (name, effect.mean, effect.low, effect.high, effect.n)
-            for name, effect in rows.items()
-        ),
-        notes=(
-            f"combined score on {truth.split} prompts; 95 % bootstrap over prompts, paired",
-            *(f"{name}: undefined, no prompt has both scores" for name, effect in rows.items() if effect is None),
-        ),
-    )
-
-
-def _selectors_table(selectors: Sequence[Selector], truth: GroundTruth) -> Table:
-    return Table(
-        title="Picks against the sweep",
-        columns=(
-            "selector",
-            "of all layers",
-            "of the swept",
-            "truth at pick",
-            "regret",
-            "normalized regret",
-            "Spearman",
-        ),
-        rows=tuple(_selector_row(selector, truth) for selector in selectors),
-        notes=(
-            "normalized regret: 0 is the best swept layer, 1 a random one in expectation",
-            "only swept layers compete; a fixed depth is judged at the swept layer within half a step of it",
-            *(
-                ("normalized regret is undefined: every swept layer scores the same",)
-                if truth.normalized_regret(truth.layers) is None
-                else ()
-            ),
-            *(_no_pick(selector) for selector in selectors if not selector.picks),
-            "Spearman is undefined for fixed depths, constant scores, and fewer than three swept layers",
-        ),
-    )
-
-
-def _selector_row(selector: Selector, truth: GroundTruth) -> tuple[str | Number, ...]:
-    if not selector.picks:
-        return (selector.name, _listed(selector.wanted) or None, None, None, None, None, None)
-    scores = selector.scores
-    correlation = None
-    if scores is not None:
-        means = [truth.by_layer[layer].score.mean for layer in truth.layers]
-        correlation = rank_correlation([scores[layer] for layer in truth.layers], means)
-    return (
-        selector.name,
-        _listed(selector.wanted),
-        _listed(selector.picks),
-        truth.expected(selector.picks),
-        truth.regret(selector.picks),
-        truth.normalized_regret(selector.picks),
-        correlation,
-    )
-
-
-def _no_pick(selector: Selector) -> str:
-    if selector.wanted:
-        return f"{selector.name}: layer {_listed(selector.wanted)} was not swept, nor any layer near it"
-    return f"{selector.name}: no layer has a defined score"
-
-
-def _listed(layers: Sequence[int]) -> str:
-    return ", ".join(map(str, layers)) if len(layers) <= 3 else f"{len(layers)} layers tied"
-
-
-def _truth_table(outcomes: Outcomes, truth: GroundTruth) -> Table:
-    best = truth.by_layer[truth.best].cell
-    equals = 0
-    for layer in truth.by_layer.values():
-        gap = outcomes.effect(truth.split, best, "combined", baseline=layer.cell)
-        equals += gap is not None and gap.low <= 0
-    flat = "; layer choice hardly matters here" if equals > len(truth.layers) / 2 else ""
-    return Table(
-        title="Truth by layer",
-        columns=("layer", "alpha", truth.split, "low", "high", "prompts", "dev"),
-        rows=tuple(
-            (layer, at.cell.alpha, at.score.mean, at.score.low, at.score.high, at.score.n, at.dev)
-            for layer, at in truth.by_layer.items()
-        ),
-        notes=(
-            "combined score at the alpha chosen on dev; the dev column is too high by that choice",
-            f"{equals} of {len(truth.layers)} layers cannot be told from the best one on these prompts{flat}",
-            *(f"layer {layer}: no {truth.split} completion has a score" for layer in truth.unscored),
-        ),
-    )
-
-
-def _truth_figure(outcomes: Outcomes, selectors: Sequence[Selector], truth: GroundTruth) -> Figure:
+def _truth_figure(outcomes: Outcomes, selectors: Sequence[Selector], truth: GroundTruth, effects: Effects) -> Figure:
     scores = [at.score for at in truth.by_layer.values()]
     unsteered = outcomes.outcome(truth.split, UNSTEERED).combined
     names: dict[int, list[str]] = {}
@@ -222,8 +124,16 @@ def _truth_figure(outcomes: Outcomes, selectors: Sequence[Selector], truth: Grou
                 high=tuple(score.high for score in scores),
             ),
             Series(name="unsteered", y=(unsteered,) * len(scores), role="reference"),
+            *((_level("system prompt", effects.prompted_score, len(scores)),) if effects.prompted_score else ()),
         ),
         marks=tuple(Mark(x=layer, label=", ".join(found)) for layer, found in sorted(names.items())),
+    )
+
+
+def _level(name: str, interval: Interval, n: int) -> Series:
+    """Return a reference that is the same at every layer, with its band."""
+    return Series(
+        name=name, y=(interval.mean,) * n, low=(interval.low,) * n, high=(interval.high,) * n, role="reference"
     )
 
 

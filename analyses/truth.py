@@ -8,7 +8,7 @@ import numpy as np
 from interp_steer.errors import AnalysisError
 from interp_steer.outcomes import PROMPTED, Outcomes, steers
 from interp_steer.records import Cell
-from interp_steer.stats import Interval, score_interval
+from interp_steer.stats import Interval, detectable, score_interval
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,6 +92,8 @@ class Effects:
         random: A random direction at that layer and alpha, minus unsteered.
         over_random: The best cell minus that random direction.
         prompted: The system prompt that asks for the behavior, minus unsteered.
+        prompted_score: Its score.
+        detectable: The smallest true gain that so many prompts would usually show, at a power of 0.8.
         steerable: Whether the best cell is shown to steer: above unsteered and above the random direction.
     """
 
@@ -99,6 +101,8 @@ class Effects:
     random: Interval | None
     over_random: Interval | None
     prompted: Interval | None
+    prompted_score: Interval | None
+    detectable: float | None
     steerable: bool
 
 
@@ -144,6 +148,8 @@ def effects_of(outcomes: Outcomes, truth: GroundTruth) -> Effects:
         random=outcomes.effect(truth.split, random, "combined"),
         over_random=outcomes.effect(truth.split, best, "combined", baseline=random),
         prompted=outcomes.effect(truth.split, PROMPTED, "combined"),
+        prompted_score=_score(outcomes, truth.split, PROMPTED),
+        detectable=detectable(outcomes.differences(truth.split, best, "combined")),
         steerable=steers(outcomes, truth.split, best),
     )
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
+from jaxtyping import Float
 
 from interp_steer.files import read_records
 from interp_steer.records import Cell, Generation, Verdict, text_sha256
@@ -118,13 +119,22 @@ class Outcomes:
 
         None if no prompt was scored in both.
         """
+        differences = self.differences(split, cell, score, baseline)
+        return paired_bootstrap(differences) if differences.size else None
+
+    def differences(
+        self, split: str, cell: Cell, score: Score, baseline: Cell = UNSTEERED
+    ) -> Float[np.ndarray, " prompt"]:
+        """Return cell minus baseline for every prompt that was scored in both."""
         ours, theirs = self.scores(split, cell, score), self.scores(split, baseline, score)
-        differences = [
-            value - reference
-            for prompt, value in ours.items()
-            if value is not None and (reference := theirs.get(prompt)) is not None
-        ]
-        return paired_bootstrap(np.array(differences)) if differences else None
+        return np.array(
+            [
+                value - reference
+                for prompt, value in ours.items()
+                if value is not None and (reference := theirs.get(prompt)) is not None
+            ],
+            dtype=np.float64,
+        )
 
 
 def current_judge(run: Run) -> str | None:

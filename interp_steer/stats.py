@@ -75,6 +75,17 @@ def _expanded(level: float, n: int) -> float:
     return float(2 * scipy_stats.norm.cdf(quantile) - 1)
 
 
+def detectable(differences: Float[np.ndarray, " prompt"], *, power: float = 0.8, level: float = 0.95) -> float | None:
+    """Return the smallest true mean that so many paired differences would show at ``level`` with ``power``.
+
+    ``(z_level + z_power) * sd / sqrt(n)``; None with fewer than two prompts.
+    """
+    if differences.size < 2:
+        return None
+    z = float(scipy_stats.norm.ppf(0.5 + level / 2) + scipy_stats.norm.ppf(power))
+    return z * float(differences.std(ddof=1)) / float(np.sqrt(differences.size))
+
+
 def wilson_interval(successes: float, n: int, *, level: float = 0.95) -> Interval:
     """Wilson score interval of a proportion; does not collapse at 0 or 1.
 

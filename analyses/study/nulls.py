@@ -17,7 +17,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 from jaxtyping import Float
-from scipy.stats import friedmanchisquare, norm, t
+from scipy.stats import friedmanchisquare, t
 
 from analyses.study.ranking import LEAST_SHIFTS, normalized_regret
 from interp_steer.stats import Interval, spearman
@@ -118,17 +118,6 @@ def holm(p_values: Sequence[float | None]) -> list[float | None]:
         highest = max(highest, min(1.0, p * (len(order) - rank)))
         found[i] = highest
     return found
-
-
-def detectable(differences: Float[np.ndarray, " prompt"], *, power: float = 0.8, level: float = 0.95) -> float | None:
-    """Return the smallest true mean that so many paired differences would show at ``level`` with ``power``.
-
-    ``(z_level + z_power) * sd / sqrt(n)``; None with fewer than two prompts.
-    """
-    if differences.size < 2:
-        return None
-    z = float(norm.ppf(0.5 + level / 2) + norm.ppf(power))
-    return z * float(differences.std(ddof=1)) / float(np.sqrt(differences.size))
 
 
 def random_pick_p(

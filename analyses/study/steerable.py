@@ -16,14 +16,12 @@ import numpy as np
 from jaxtyping import Float
 
 from analyses.measure import interval_cells
-from analyses.study.nulls import detectable
 from analyses.study.truths import Subject, over_random, subjects
 from analyses.truth import effects_of, ground_truth
 from interp_steer.findings import AnalysisResult, Figure, Number, Series, Table
-from interp_steer.outcomes import UNSTEERED, Outcomes, read_outcomes
-from interp_steer.records import Cell
+from interp_steer.outcomes import Outcomes, read_outcomes
 from interp_steer.run import Run
-from interp_steer.stats import paired_bootstrap
+from interp_steer.stats import detectable, paired_bootstrap
 from interp_steer.vectors.vector import read_vectors
 
 
@@ -118,7 +116,7 @@ def _mean(changes: Float[np.ndarray, " pair"] | None) -> Number:
 def _generation_row(name: str, outcomes: Outcomes) -> tuple[str | Number | bool, ...]:
     truth = ground_truth(outcomes)
     effects, cell = effects_of(outcomes, truth), truth.chosen
-    differences = _differences(outcomes, truth.split, cell)
+    differences = outcomes.differences(truth.split, cell, "combined")
     there = outcomes.outcome(truth.split, cell)
     dev = outcomes.outcome("dev", cell).combined
     return (
@@ -134,17 +132,6 @@ def _generation_row(name: str, outcomes: Outcomes) -> tuple[str | Number | bool,
         None if dev is None or there.combined is None or truth.split == "dev" else dev - there.combined,
         detectable(differences),
         int(differences.size),
-    )
-
-
-def _differences(outcomes: Outcomes, split: str, cell: Cell) -> Float[np.ndarray, " prompt"]:
-    ours, base = outcomes.scores(split, cell, "combined"), outcomes.scores(split, UNSTEERED, "combined")
-    return np.array(
-        [
-            value - unsteered
-            for prompt, value in ours.items()
-            if value is not None and (unsteered := base.get(prompt)) is not None
-        ]
     )
 
 

@@ -21,13 +21,13 @@ from typing import Literal, get_args
 import numpy as np
 from jaxtyping import Float
 
-from analyses.study.nulls import detectable, is_flat
+from analyses.study.nulls import is_flat
 from analyses.study.ranking import FLAT
 from analyses.truth import ground_truth
 from interp_steer.findings import AnalysisResult, Number
 from interp_steer.outcomes import MIN_PROMPTS, PROMPTED, mean, read_outcomes, steers
 from interp_steer.run import Run
-from interp_steer.stats import Interval, paired_bootstrap
+from interp_steer.stats import Interval, detectable, paired_bootstrap
 from interp_steer.sweeps.heldout import HeldOut, HeldOutCell, Role, read_held_out
 from interp_steer.sweeps.margins import Propensity, read_propensity
 

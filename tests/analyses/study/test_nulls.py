@@ -5,7 +5,6 @@ import pytest
 
 from analyses.study.nulls import (
     cross_fitted_best,
-    detectable,
     good_layers,
     holm,
     is_flat,
@@ -15,7 +14,7 @@ from analyses.study.nulls import (
     shared_shift_p,
 )
 from analyses.study.ranking import normalized_regret
-from interp_steer.stats import paired_bootstrap, spearman
+from interp_steer.stats import detectable, paired_bootstrap, spearman
 
 LAYERS, PROMPTS = 16, 24
 
