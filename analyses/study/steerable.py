@@ -7,8 +7,8 @@ test: how much choosing on noisy numbers flattered it. By likelihood the same ga
 subtracted, for dev and test are different prompts; by generation it is in there. The *detectable effect* is the
 smallest true mean that so many prompts would show with a power of 0.8.
 
-Random directions stand at that one cell, not at the best of a grid of their own: the test pairs did not choose the cell,
-so there is no search that random directions would have to be granted too.
+Random directions stand at that one cell, not at the best of a grid of their own: the test pairs did not choose the
+cell, so there is no search that random directions would have to be granted too.
 
 What it does not show: that a behavior which is set aside cannot be steered. It was not, by these pairs, here.
 """
