@@ -6,16 +6,11 @@ from nicegui import ui
 
 from interp_steer.playground.choice import MOST_ALPHA
 from interp_steer.playground.shelf import Playable, Shelf
+from interp_steer.playground.slider import Slider
 from interp_steer.playground.strip import drawing, in_words, swept_ranges
 from interp_steer.serving.catalog import Steering
 
 _STEP = 0.01
-
-
-class _Slider(ui.slider):
-    """A slider that keeps up with a key held down: it moves at once, not when the server has answered."""
-
-    LOOPBACK = False
 
 
 class PushPanel:
@@ -38,9 +33,8 @@ class PushPanel:
             with ui.element("div").classes("alpha"):
                 ui.label("alpha").props(f'id="alpha-{number}"')
                 with ui.element("div").classes("knob"):
-                    self.slider = _Slider(min=-1, max=1, step=_STEP, value=0, on_change=self._moved)
+                    self.slider = Slider(low=-1, high=1, step=_STEP, on_change=self._moved, name=f"alpha-{number}")
                     self._strip = ui.html("", sanitize=False).classes("swept-strip")
-                self.slider.props(f'aria-labelledby="alpha-{number}" label')
                 self.number = ui.number(min=-MOST_ALPHA, max=MOST_ALPHA, step=_STEP, format="%.2f", value=0)
                 self.number.props(f'dense outlined aria-label="alpha {number}"')
                 self.number.on_value_change(self._typed)
@@ -78,7 +72,7 @@ class PushPanel:
         first = [n // 2] if cell is None or cell.layer is None else [cell.layer, *cell.more_layers]
         self._layers.set_options(names, value=first)
         low, high = self.span
-        self.slider.props(f"min={low} max={high}")
+        self.slider.set_ends(low, high)
         self.slider.set_value(0.0 if cell is None else cell.alpha)
         self._redraw()
 

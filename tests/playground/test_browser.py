@@ -88,6 +88,23 @@ def set_alpha(page, value):
     page.locator(".snippets", has_text=f"{value}").wait_for()
 
 
+def wait_for_alpha(page, value):
+    page.wait_for_function(
+        "wanted => document.querySelector('[aria-label=\"alpha 1\"]').value === wanted", arg=f"{value:.2f}"
+    )
+
+
+def heard(page):
+    """What a screen reader is told of the element that has the focus: role, name, value, and both ends."""
+    nodes = page.context.new_cdp_session(page).send("Accessibility.getFullAXTree")["nodes"]
+    for node in nodes:
+        states = {one["name"]: one["value"].get("value") for one in node.get("properties", [])}
+        if states.get("focused") and node["role"]["value"] != "RootWebArea":
+            said = [float(node["value"]["value"]), float(states["valuemin"]), float(states["valuemax"])]
+            return node["role"]["value"], node["name"]["value"], *said
+    return None
+
+
 def press(page):
     page.get_by_role("button", name="Generate").click()
     page.locator(".answer").first.wait_for()
@@ -117,18 +134,35 @@ def shown(text):
     return re.sub(r"⟨U\+([0-9A-F]{4})⟩", lambda found: chr(int(found[1], 16)), text)
 
 
+def test_the_slider_tells_what_it_is_and_keeps_twelve_quick_presses(visit):
+    page = visit()
+    slider = page.get_by_role("slider", name="alpha")
+    slider.focus()
+    low, high = float(slider.get_attribute("min")), float(slider.get_attribute("max"))
+    assert low < 0 < high
+    before = float(page.get_by_label("alpha 1", exact=True).input_value())
+    assert heard(page) == ("slider", "alpha", pytest.approx(before), pytest.approx(low), pytest.approx(high))
+    for _ in range(12):
+        page.keyboard.press("ArrowLeft")
+    wait_for_alpha(page, before - 0.12)
+    assert heard(page)[2] == pytest.approx(before - 0.12)
+    page.keyboard.press("End")
+    wait_for_alpha(page, high)
+    set_alpha(page, 0.17)
+    slider.focus()
+    assert heard(page)[2] == pytest.approx(0.17), "what is typed moves the slider"
+
+
 @pytest.mark.usefixtures("quiet")
 def test_alpha_is_moved_and_both_texts_stream(visit, engine, until):
     page = visit()
     set_length(page, LONGEST)
     before = page.locator(".snippets").text_content()
     alpha = float(page.get_by_label("alpha 1", exact=True).input_value())
-    page.locator(".knob .q-slider__track-container").focus()  # Quasar's slider takes the focus on its track
+    page.get_by_role("slider", name="alpha").focus()
     for _ in range(5):
         page.keyboard.press("ArrowRight")
-    page.wait_for_function(
-        "wanted => document.querySelector('[aria-label=\"alpha 1\"]').value === wanted", arg=f"{alpha + 0.05:.2f}"
-    )
+    wait_for_alpha(page, alpha + 0.05)
     page.wait_for_function("before => document.querySelector('.snippets').textContent !== before", arg=before)
     press(page)
     page.wait_for_function("[...document.querySelectorAll('.tokens')].every(t => t.textContent.length > 20)")
