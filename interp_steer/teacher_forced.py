@@ -14,7 +14,7 @@ from interp_steer.records import digest, from_json, to_json
 from interp_steer.run import Run
 from interp_steer.sweeps.calibrate import calibrate
 from interp_steer.sweeps.calibration import Calibration, CalibrationSpec
-from interp_steer.sweeps.confirm import Cell, confirm, confirm_card, directed_cells
+from interp_steer.sweeps.confirm import Cell, confirm, confirm_card, confirm_rest, directed_cells
 from interp_steer.sweeps.doses import Doses, read_doses
 from interp_steer.sweeps.heldout import HeldOut, read_held_out, save_held_out
 from interp_steer.sweeps.margins import (
@@ -201,13 +201,15 @@ def held_out_stage(
     )
     behavior, scope = run.behavior(), dev.card.spec.scope
     pairs = read_pairs(run.manifest()["behavior_source"], "test")
-    if run.held_out_path.exists():
-        held = read_held_out(run.held_out_path)
-        if held.card.basis == confirm_card(run.model_card(), behavior, pairs, directed, scope).basis:
-            return held
+    held = read_held_out(run.held_out_path) if run.held_out_path.exists() else None
+    if held is not None and held.card.basis == confirm_card(run.model_card(), behavior, pairs, directed, scope).basis:
+        return held
     _claim(run, source)
     with timed(run, "held-out pairs"):
-        found = confirm(source.model, behavior, pairs, directed, scope)
+        if held is None:
+            found = confirm(source.model, behavior, pairs, directed, scope)
+        else:
+            found = confirm_rest(source.model, behavior, pairs, directed, scope, held)
     save_held_out(found, run.held_out_path)
     return found
 

@@ -1,6 +1,7 @@
 """Measure pushes that were chosen elsewhere on held-out pairs, each along a direction of its own."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from importlib.metadata import version
 from typing import Literal
 
@@ -118,6 +119,59 @@ def confirm(
         tokens=sides.tokens,
         card=confirm_card(model.card, behavior, pairs, directed, scope),
     )
+
+
+def confirm_rest(
+    model: Model, behavior: Behavior, pairs: Sequence[Pair], directed: Sequence[Directed], scope: Scope, held: HeldOut
+) -> HeldOut:
+    """Do what :func:`confirm` does, but measure only the cells that an earlier measurement lacks.
+
+    A study that one more behavior joins asks every other one about one more vector, and about nothing else.
+
+    Args:
+        model: The model the directions were made on.
+        behavior: Whose system prompt is the prompted baseline.
+        pairs: Pairs that made no vector and chose no cell.
+        directed: What is pushed, and along which direction.
+        scope: Positions that are steered.
+        held: An earlier measurement. If its cells are not all among these, it is of no use.
+
+    Raises:
+        SteeringError: As for :func:`confirm`.
+        TemplateError: As for :func:`confirm`.
+    """
+    rest = missing_cells(model.card, behavior, pairs, directed, scope, held)
+    if not rest:
+        return held
+    found = confirm(model, behavior, pairs, rest, scope)
+    if len(rest) == len(directed):
+        return found
+    measured = dict(zip(held.card.cells, held.steered.swapaxes(0, 1), strict=True))
+    measured |= dict(zip(found.card.cells, found.steered.swapaxes(0, 1), strict=True))
+    return replace(
+        held,
+        steered=np.stack([measured[cell] for cell, _ in directed], axis=1),
+        card=confirm_card(model.card, behavior, pairs, directed, scope),
+    )
+
+
+def missing_cells(
+    model: ModelCard,
+    behavior: Behavior,
+    pairs: Sequence[Pair],
+    directed: Sequence[Directed],
+    scope: Scope,
+    held: HeldOut,
+) -> list[Directed]:
+    """Return what an earlier measurement lacks: everything if it is of other pairs, directions or another model."""
+    known = set(held.card.cells)
+    same = [item for item in directed if item[0] in known]
+    if not same or (held.card.model, held.card.basis) != (
+        model,
+        confirm_card(model, behavior, pairs, same, scope).basis,
+    ):
+        return list(directed)
+    return [item for item in directed if item[0] not in known]
 
 
 def confirm_card(

@@ -21,7 +21,7 @@ PROMPTS = ("Why?", "How do I boil an egg?")
 
 @pytest.fixture(scope="module")
 def plain_kl(plain_log_softmax):
-    """Function to a quantile, the 95th percentile unless told otherwise, of KL(steered || unsteered) along the model's own greedy answers."""
+    """Function to a quantile, the 95th percentile unless told otherwise, of KL(steered || unsteered) on own answers."""
 
     def measure(model, plain, vectors, layer, alpha, scope, quantile=0.95):
         rows = [DecodeRow(prompt_ids=tuple(model.chat.prompt_ids(prompt))) for prompt in PROMPTS]

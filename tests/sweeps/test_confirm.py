@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -6,8 +8,8 @@ from interp_steer.behaviors import Pair
 from interp_steer.errors import SteeringError
 from interp_steer.likelihood import mean_nll
 from interp_steer.pairs import read_behavior, read_pairs
-from interp_steer.sweeps.confirm import confirm, confirm_card, directed_cells
-from interp_steer.sweeps.heldout import read_held_out, save_held_out
+from interp_steer.sweeps.confirm import confirm, confirm_card, confirm_rest, directed_cells, missing_cells
+from interp_steer.sweeps.heldout import HeldOutCell, read_held_out, save_held_out
 from interp_steer.sweeps.margins import PropensitySpec
 from interp_steer.sweeps.propensity import propensity
 from interp_steer.vectors.controls import random_direction
@@ -108,6 +110,43 @@ def test_it_is_kept_and_known_again(tiny_llama, directed, found, tmp_path):
         confirm_card(tiny_llama.card, BEHAVIOR, pairs, turned, "response"),
     ):
         assert read.card.basis != changed.basis
+
+
+def test_only_what_is_new_is_measured_and_stands_in_its_place(tiny_llama, made, directed, found, monkeypatch):
+    """One more vector, in the middle: the rest is not read again."""
+    _, vectors = made
+    pairs, asked = read_pairs("refusal", "test")[:4], []
+    another = (HeldOutCell(role="other", layer=1, alpha=0.3, name="another"), vectors.at(1))
+    more = [*directed[:-1], another, directed[-1]]
+
+    def counted(*args):
+        asked.append([cell for cell, _ in args[3]])
+        return confirm(*args)
+
+    monkeypatch.setattr("interp_steer.sweeps.confirm.confirm", counted)
+    grown = confirm_rest(tiny_llama, BEHAVIOR, pairs, more, "response", found)
+    assert asked == [[another[0]]]
+    whole = confirm(tiny_llama, BEHAVIOR, pairs, more, "response")
+    assert grown.card.basis == whole.card.basis
+    assert grown.changes() == pytest.approx(whole.changes(), abs=1e-5)
+    assert confirm_rest(tiny_llama, BEHAVIOR, pairs, more, "response", grown) is grown
+
+
+@pytest.mark.parametrize("other", ["pairs", "scope", "directions", "model", "fewer"])
+def test_a_measurement_of_something_else_is_of_no_use(tiny_llama, directed, found, other):
+    pairs, scope, card = read_pairs("refusal", "test")[:4], "response", tiny_llama.card
+    wanted = directed
+    if other == "pairs":
+        pairs = pairs[:3]
+    elif other == "scope":
+        scope = "all"
+    elif other == "directions":
+        wanted = [(cell, -direction) for cell, direction in directed]
+    elif other == "model":
+        card = replace(card, fingerprint="another")
+    else:
+        wanted = directed[1:]
+    assert missing_cells(card, BEHAVIOR, pairs, wanted, scope, found) == wanted
 
 
 def test_a_control_without_a_direction_is_left_out(tiny_llama):
