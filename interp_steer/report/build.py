@@ -34,10 +34,10 @@ def build_report(run: Run) -> Report:
     behavior, model, manifest = run.behavior(), run.model_card(), run.manifest()
     outcomes = read_outcomes(run)
     verdicts = latest_verdicts(outcomes)
-    headline = build_headline(
-        outcomes, behavior.name, model.name, str((manifest.get("sweep") or {}).get("scope") or "")
-    )
-    sweep = build_sweep(outcomes, strength_of(manifest))
+    unit = strength_of(manifest)
+    scope = str((manifest.get("sweep") or {}).get("scope") or "")
+    headline = build_headline(outcomes, behavior.name, model.name, scope, unit)
+    sweep = build_sweep(outcomes, unit)
     names = run.analyses()
     analyses = _analyses(run, names)
     generated = {generation.key for generation in run.generations()}
@@ -52,7 +52,7 @@ def build_report(run: Run) -> Report:
         heuristics=heuristic_map(analyses, sweep),
         analyses=analyses,
         tokens=token_view(run, sweep.best.layer if sweep else None),
-        caveats=caveats(behavior, model, headline, sweep, verdicts),
+        caveats=caveats(behavior, model, headline, sweep, verdicts, manifest.get("sweep") or {}),
         provenance=provenance(run, manifest, verdicts),
         summary=_summary(behavior.name, model.name, manifest, headline, sweep, bool(generated), bool(verdicts)),
     )
@@ -128,5 +128,6 @@ def _summary(
         date=date,
         layers=grid.layers,
         alphas=grid.alphas,
+        unit=sweep.unit.suffix,
         combined=grid.values,
     )

@@ -121,10 +121,10 @@ def _quantities(report: Report) -> dict[str, str]:
     found = {"Behavior": report.behavior.name, "Model": report.model.name}
     if headline is None:
         return {**found, "Result": report.summary.headline}
-    layer = headline.cell.layer or 0
+    layer, unit = headline.cell.layer or 0, report.summary.unit
     depth = layer / max(1, report.model.n_layers - 1)
     found |= {
-        "Best cell": f"layer {layer} ({depth:.0%} of the depth) at alpha {alpha(headline.cell.alpha)}".replace(
+        "Best cell": f"layer {layer} ({depth:.0%} of the depth) at alpha {alpha(headline.cell.alpha)}{unit}".replace(
             "%", " %"
         ),
         "Shown to steer": "yes" if headline.steers else "no",

@@ -147,9 +147,13 @@ class Panel:
 
 @dataclass(frozen=True, kw_only=True)
 class LayerCurves:
-    """The strength curves of every layer, side by side; ``alphas`` starts with 0, the unsteered model."""
+    """The strength curves of every layer, side by side; ``alphas`` starts with 0, the unsteered model.
+
+    ``axis`` says what the alphas are.
+    """
 
     finding: str
+    axis: str
     alphas: tuple[float, ...]
     panels: tuple[Panel, ...]
 

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from interp_steer.findings import Figure, Mark, Number, Series
-from interp_steer.outcomes import UNSTEERED, Outcomes, Score
+from interp_steer.outcomes import PROMPTED, UNSTEERED, Outcomes, Score
 from interp_steer.records import Cell
 from interp_steer.report.content import LayerCurves, Panel
 from interp_steer.report.intervals import cell_interval
@@ -17,7 +17,7 @@ _SCORES: tuple[Score, ...] = ("behavior", "coherence", "combined")
 _HALF = 0.5  # behavior and coherence that a layer must reach together to count as usable
 
 
-def layer_curves(outcomes: Outcomes, layers: Sequence[int]) -> LayerCurves:
+def layer_curves(outcomes: Outcomes, layers: Sequence[int], unit: Strength) -> LayerCurves:
     """Return behavior and coherence against alpha at every layer, on the dev prompts."""
     cells = {(cell.layer, cell.alpha): cell for cell in outcomes.cells("dev", "steered")}
     alphas = tuple(sorted({0.0, *(strength for _, strength in cells)}))
@@ -37,7 +37,7 @@ def layer_curves(outcomes: Outcomes, layers: Sequence[int]) -> LayerCurves:
                 best=alphas.index(best.alpha) if best else None,
             )
         )
-    return LayerCurves(finding=_usable(panels), alphas=alphas, panels=tuple(panels))
+    return LayerCurves(finding=_usable(panels), axis=unit.axis, alphas=alphas, panels=tuple(panels))
 
 
 def _usable(panels: Sequence[Panel]) -> str:
@@ -66,8 +66,14 @@ def _series(name: str, found: Sequence[Interval | None], role: str) -> Series:
     )
 
 
+def _asked(outcomes: Outcomes, split: str, score: Score, n: int) -> list[Series]:
+    """Return what asking for the behavior in the system prompt scores: the same wherever the push would be."""
+    found = cell_interval(outcomes, split, PROMPTED, score)
+    return [] if found is None else [_series(f"{score}, asked in the system prompt", [found] * n, "reference")]
+
+
 def strength_curve(outcomes: Outcomes, layer: int, unit: Strength) -> Figure:
-    """Return behavior and coherence against alpha at one layer, beside a random direction, on the dev prompts.
+    """Return scores against alpha at one layer, beside a random direction and the system prompt, on the dev prompts.
 
     Args:
         outcomes: What the sweep showed.
@@ -91,6 +97,7 @@ def strength_curve(outcomes: Outcomes, layer: int, unit: Strength) -> Figure:
             _series("behavior, random direction", curve(random, "behavior"), "reference"),
             _series("coherence, random direction", curve(random, "coherence"), "reference"),
         ]
+    series += _asked(outcomes, "dev", "behavior", len(alphas))
     return Figure(
         kind="lines",
         title=f"Scores at layer {layer} against alpha (0: unsteered), dev prompts; bands: 95 % intervals over prompts",
@@ -101,20 +108,22 @@ def strength_curve(outcomes: Outcomes, layer: int, unit: Strength) -> Figure:
     )
 
 
-def strength_finding(outcomes: Outcomes, best: Cell) -> str:
-    """Return what more strength buys and costs at the best layer."""
+def strength_finding(outcomes: Outcomes, best: Cell, unit: Strength) -> str:
+    """Return what more strength buys and costs at the best layer, on the dev prompts that chose it."""
     base, top = outcomes.outcome("dev", UNSTEERED), outcomes.outcome("dev", best)
     strongest = max(
         (cell for cell in outcomes.cells("dev", "steered") if cell.layer == best.layer), key=lambda cell: cell.alpha
     )
+    n = len(outcomes.scores("dev", best, "behavior"))
     text = (
-        f"At layer {best.layer}, behavior goes from {fixed(base.behavior)} unsteered to {fixed(top.behavior)} "
-        f"at alpha {alpha(best.alpha)}"
+        f"At layer {best.layer}, on the {count(n, 'dev prompt')} that chose it, behavior goes from "
+        f"{fixed(base.behavior)} unsteered to {fixed(top.behavior)} at alpha {alpha(best.alpha)}{unit.suffix}"
     )
     if strongest.alpha == best.alpha:
         return f"{text}, the strongest tried, and coherence from {fixed(base.coherence)} to {fixed(top.coherence)}"
     coherence = outcomes.outcome("dev", strongest).coherence
-    return f"{text}; coherence is {fixed(top.coherence)} there and {fixed(coherence)} at {alpha(strongest.alpha)}"
+    end = f"{alpha(strongest.alpha)}{unit.suffix}"
+    return f"{text}; coherence is {fixed(top.coherence)} there and {fixed(coherence)} at {end}"
 
 
 def depth_curve(outcomes: Outcomes, layers: Sequence[int], best: int) -> Figure | None:
@@ -132,6 +141,7 @@ def depth_curve(outcomes: Outcomes, layers: Sequence[int], best: int) -> Figure 
     series = [_series(score, found[score], "main" if score == "combined" else "other") for score in _SCORES]
     if base is not None:
         series.append(Series(name="combined, unsteered", y=(base.mean,) * len(layers), role="reference"))
+    series += _asked(outcomes, "test", "combined", len(layers))
     return Figure(
         kind="lines",
         title="Held-out scores of each layer at the alpha that dev chose for it; bands are 95 % intervals over prompts",

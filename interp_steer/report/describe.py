@@ -13,14 +13,19 @@ def figure_finding(figure: Figure) -> str:
     shown = [series for series in figure.series if series.role != "reference"] or list(figure.series)
     if not shown:
         return "Nothing is drawn."
-    parts = [_extremes(figure, series, alone=len(shown) == 1) for series in shown[:3]]
+    alone = len(shown) == 1
+    parts = [_extremes(figure, series, alone=alone, beside=len(figure.series) > 1) for series in shown[:3]]
     left = len(shown) - len(parts)
     more = f" {left} more {'curve is' if left == 1 else 'curves are'} in the table." if left else ""
-    return capital("; ".join(parts)) + "." + more
+    said = "; ".join(parts)
+    return (said if said.startswith("d'") else capital(said)) + "." + more
 
 
-def _extremes(figure: Figure, series: Series, *, alone: bool) -> str:
-    name = "the value" if alone and not figure.y_label else _plain(figure.y_label) if alone else series.name
+def _extremes(figure: Figure, series: Series, *, alone: bool, beside: bool) -> str:
+    name = series.name
+    if alone:
+        name = _plain(figure.y_label) or "the value"
+        name += f" ({series.name})" if beside and series.name.lower() != name.lower() else ""
     points = [(y, x) for x, y in zip(figure.x, series.y, strict=True) if y is not None]
     if not points:
         return f"{name} is undefined throughout"
@@ -51,12 +56,13 @@ def _heatmap(figure: Figure) -> str:
 def _where(figure: Figure, x: Number | str) -> str:
     if isinstance(x, str):
         return f"“{x}”"
-    return f"{_plain(figure.x_label)} {number(x) if isinstance(x, int) else alpha(x or 0.0)}"
+    said, name = number(x) if isinstance(x, int) else alpha(x or 0.0), _plain(figure.x_label)
+    return f"{said} {name}" if name.endswith("s") else f"{name} {said}"  # 72 pairs, layer 14
 
 
 def _plain(label: str) -> str:
-    """Return an axis label inside a sentence: without what stands in brackets, its first word in lower case."""
-    text = label.partition(" (")[0].strip()
+    """Return an axis label inside a sentence: without a unit (in brackets, behind a comma), in lower case."""
+    text = label.partition(" (")[0].partition(", ")[0].strip()
     head, _, rest = text.partition(" ")
     lowered = head if head[1:] != head[1:].lower() else head.lower()
     return f"{lowered} {rest}".strip()

@@ -26,22 +26,22 @@ def build_sweep(outcomes: Outcomes, unit: Strength) -> Sweep | None:
     best = outcomes.best_cell("dev")
     if best is None or best.layer is None:
         return None
-    grids = tuple(_grid(outcomes, score) for score in _SCORES)
+    grids = tuple(_grid(outcomes, score, unit.suffix) for score in _SCORES)
     by_layer = depth_curve(outcomes, grids[0].layers, best.layer)
     return Sweep(
-        finding=_finding(outcomes, grids[0].layers, best),
-        note=_random_note(outcomes),
+        finding=_finding(outcomes, grids[0].layers, best, unit.suffix),
+        note=_random_note(outcomes, unit.suffix),
         best=best,
         unit=unit,
         combined=_combined(outcomes, best),
         grids=grids,
-        strength_finding=strength_finding(outcomes, best),
+        strength_finding=strength_finding(outcomes, best, unit),
         strength=strength_curve(outcomes, best.layer, unit),
-        by_layer=layer_curves(outcomes, grids[0].layers),
+        by_layer=layer_curves(outcomes, grids[0].layers, unit),
         depth_finding=depth_finding(by_layer),
         depth=by_layer,
         prompts=tuple(_prompts(outcomes).items()),
-        cells=tuple(_cells(outcomes)),
+        cells=tuple(_cells(outcomes, unit.suffix)),
     )
 
 
@@ -51,7 +51,7 @@ def _combined(outcomes: Outcomes, best: Cell) -> str:
     return f"the harmonic mean of {parts}"
 
 
-def _grid(outcomes: Outcomes, score: Score) -> Grid:
+def _grid(outcomes: Outcomes, score: Score, unit: str) -> Grid:
     cells = outcomes.cells("dev", "steered")
     layers = sorted({cell.layer for cell in cells if cell.layer is not None})
     alphas = sorted({cell.alpha for cell in cells})
@@ -61,7 +61,7 @@ def _grid(outcomes: Outcomes, score: Score) -> Grid:
     rows = [[found.get(key) for key in row] for row in keys]
     return Grid(
         score=score,
-        finding=_extremes(score, {cell: found[cell.key] for cell in cells}),
+        finding=_extremes(score, {cell: found[cell.key] for cell in cells}, unit),
         layers=tuple(layers),
         alphas=tuple(alphas),
         values=tuple(tuple(item.mean if item else None for item in row) for row in rows),
@@ -72,7 +72,7 @@ def _grid(outcomes: Outcomes, score: Score) -> Grid:
     )
 
 
-def _extremes(score: Score, found: Mapping[Cell, Interval | None]) -> str:
+def _extremes(score: Score, found: Mapping[Cell, Interval | None], unit: str) -> str:
     scored = [(item.mean, cell) for cell, item in found.items() if item]
     if not scored:
         return f"no cell has a {score} score"
@@ -83,10 +83,10 @@ def _extremes(score: Score, found: Mapping[Cell, Interval | None]) -> str:
     other = low if score != "coherence" else high
     word = "lowest" if score == "coherence" else "highest"
     rest = "highest" if score == "coherence" else "lowest"
-    return f"{word} at {place(end[1])} ({fixed(end[0])}); the {rest} is {fixed(other[0])}"
+    return f"{word} at {place(end[1], unit)} ({fixed(end[0])}); the {rest} is {fixed(other[0])}"
 
 
-def _finding(outcomes: Outcomes, layers: Sequence[int], best: Cell) -> str:
+def _finding(outcomes: Outcomes, layers: Sequence[int], best: Cell, unit: str) -> str:
     top = outcomes.outcome("dev", best).combined or 0.0
     near = []
     for layer in layers:
@@ -97,14 +97,14 @@ def _finding(outcomes: Outcomes, layers: Sequence[int], best: Cell) -> str:
     others = [layer for layer in near if layer != best.layer]
     if top == 0:
         return "No cell scores above zero on the dev prompts"
-    start = f"{capital(place(best))} scores highest on dev ({fixed(top)})"
+    start = f"{capital(place(best, unit))} scores highest on dev ({fixed(top)})"
     if not others:
         return f"{start}, and no other layer comes within 20 % of it"
     noun, verb = ("layer", "comes") if len(others) == 1 else ("layers", "come")
     return f"{start}; of the {len(layers)} layers swept, {noun} {ranges(others)} {verb} within 20 % of it"
 
 
-def _random_note(outcomes: Outcomes) -> str:
+def _random_note(outcomes: Outcomes, unit: str) -> str:
     scores = [
         (score, cell)
         for cell in outcomes.cells("dev", "random")
@@ -118,7 +118,7 @@ def _random_note(outcomes: Outcomes) -> str:
     ours = max((score for score in rivals if score is not None), default=None)
     return (
         f"Searching always finds a best cell. The best of {count(len(scores), 'random-direction cell')} scores "
-        f"{fixed(top)} ({place(cell)}); the best of as many steered cells, at the same strength, {fixed(ours)}."
+        f"{fixed(top)} ({place(cell, unit)}); the best of as many steered cells, at the same strength, {fixed(ours)}."
     )
 
 
@@ -131,7 +131,7 @@ def _prompts(outcomes: Outcomes) -> dict[str, str]:
     }
 
 
-def _cells(outcomes: Outcomes) -> Iterator[CellTexts]:
+def _cells(outcomes: Outcomes, unit: str) -> Iterator[CellTexts]:
     order = {"unsteered": 0, "prompted": 1, "steered": 2, "random": 3}
     cells = {*outcomes.cells("dev"), *outcomes.cells("test")}
     for cell in sorted(cells, key=lambda c: (order.get(c.control, 4), c.control, c.layer or 0, c.alpha)):
@@ -139,7 +139,7 @@ def _cells(outcomes: Outcomes) -> Iterator[CellTexts]:
             (split, tuple(sorted(map(shown_sample, outcomes.judged(split, cell)), key=_prompt_number)))
             for split in ("dev", "test")
         )
-        yield CellTexts(cell=cell, name=cell_name(cell), splits=tuple(pair for pair in splits if pair[1]))
+        yield CellTexts(cell=cell, name=cell_name(cell, unit), splits=tuple(pair for pair in splits if pair[1]))
 
 
 def _prompt_number(sample: Sample) -> tuple[int, str]:

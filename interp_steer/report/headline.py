@@ -2,19 +2,19 @@
 
 from collections.abc import Sequence
 
-import numpy as np
-
 from interp_steer.outcomes import MIN_PROMPTS, PROMPTED, UNSTEERED, Judged, Outcomes, steers
 from interp_steer.records import Cell, Generation
 from interp_steer.report.content import Contrast, Example, Headline, Sample
 from interp_steer.report.phrases import SCOPES, capital, cell_name, count, fixed, interval, place, visible
-from interp_steer.stats import Interval
+from interp_steer.report.strengths import ADDED, Strength
+from interp_steer.stats import Interval, detectable
 
 _STEERING = {"all": "every token", "generated": "generated tokens only"}  # the default goes without saying
-_POWER = 2.8  # z(0.975) + z(0.8): a two-sided test at 5 % finds the effect in four of five repetitions
 
 
-def build_headline(outcomes: Outcomes, behavior: str, model: str, scope: str = "") -> Headline | None:
+def build_headline(
+    outcomes: Outcomes, behavior: str, model: str, scope: str = "", unit: Strength = ADDED
+) -> Headline | None:
     """Return the headline of a run; None if no steered cell was scored beside the unsteered model.
 
     The cell is the best one on dev. Its effect is read on the test prompts, or on dev where these were
@@ -25,6 +25,7 @@ def build_headline(outcomes: Outcomes, behavior: str, model: str, scope: str = "
         behavior: Name of the behavior.
         model: Name of the model.
         scope: Which tokens the sweep steered; empty where the run does not say.
+        unit: How its alphas are written.
     """
     best = outcomes.best_cell("dev")
     if best is None:
@@ -32,26 +33,26 @@ def build_headline(outcomes: Outcomes, behavior: str, model: str, scope: str = "
     for split in ("test", "dev"):
         effect = outcomes.effect(split, best, "behavior")
         if effect is not None:
-            return _headline(outcomes, behavior, model, scope, split, best, effect)
+            return _headline(outcomes, behavior, model, scope, unit.suffix, split, best, effect)
     return None
 
 
 def _headline(
-    outcomes: Outcomes, behavior: str, model: str, scope: str, split: str, best: Cell, effect: Interval
+    outcomes: Outcomes, behavior: str, model: str, scope: str, unit: str, split: str, best: Cell, effect: Interval
 ) -> Headline:
-    contrasts = _contrasts(outcomes, split, best)
+    contrasts = _contrasts(outcomes, split, best, unit)
     random = next((item for item in contrasts if item.cell.control == "random"), None)
     shown = steers(outcomes, split, best)
     coherence = outcomes.outcome(split, best).coherence
     prompts = f"{effect.n} held-out prompts" if split == "test" else f"the {effect.n} dev prompts that chose it"
     if shown and effect.low > 0:
         where = f", steering {_STEERING[scope]}," if scope in _STEERING else ""
-        claim = f"{capital(place(best))}{where} raises {behavior} by {interval(effect)} on {prompts}"
+        claim = f"{capital(place(best, unit))}{where} raises {behavior} by {interval(effect)} on {prompts}"
     else:
         searched = count(sum(cell.alpha > 0 for cell in outcomes.cells("dev", "steered")), "cell")
         reason = "" if effect.low <= 0 else _why_not(outcomes, split, best, effect, random)
         claim = (
-            f"No cell steers {behavior} on {model} here: the best of {searched}, {place(best)}, "
+            f"No cell steers {behavior} on {model} here: the best of {searched}, {place(best, unit)}, "
             f"changes it by {interval(effect)} on {prompts}{reason}"
         )
     return Headline(
@@ -63,9 +64,9 @@ def _headline(
         cell=best,
         effect=effect,
         coherence=coherence,
-        detectable=_detectable(outcomes, split, best),
+        detectable=detectable(outcomes.differences(split, best, "behavior")),
         contrasts=contrasts,
-        examples=_examples(outcomes, split, best),
+        examples=_examples(outcomes, split, best, unit),
     )
 
 
@@ -80,11 +81,11 @@ def _why_not(outcomes: Outcomes, split: str, best: Cell, effect: Interval, rando
     return ", no more than a random direction of the same size"
 
 
-def _contrasts(outcomes: Outcomes, split: str, best: Cell) -> tuple[Contrast, ...]:
+def _contrasts(outcomes: Outcomes, split: str, best: Cell, unit: str) -> tuple[Contrast, ...]:
     layer, alpha = best.layer, best.alpha
     rows = [
         (UNSTEERED, "unsteered", "the model as it is"),
-        (best, place(best), "the cell that the dev prompts chose"),
+        (best, place(best, unit), "the cell that the dev prompts chose"),
         (PROMPTED, "asked in the system prompt", "what words alone do"),
         (Cell(control="random", layer=layer, alpha=alpha), "random direction", "same layer, same norm, no meaning"),
         (Cell(control="sign_flipped", layer=layer, alpha=alpha), "sign-flipped pairs", "same pairs, labels shuffled"),
@@ -119,19 +120,7 @@ def _comparison(contrasts: Sequence[Contrast]) -> str:
     return capital("; ".join(parts)) + "." if parts else ""
 
 
-def _detectable(outcomes: Outcomes, split: str, cell: Cell) -> float | None:
-    ours, theirs = outcomes.scores(split, cell, "behavior"), outcomes.scores(split, UNSTEERED, "behavior")
-    differences = [
-        value - reference
-        for prompt, value in ours.items()
-        if value is not None and (reference := theirs.get(prompt)) is not None
-    ]
-    if len(differences) < 2:
-        return None
-    return float(_POWER * np.std(differences, ddof=1) / np.sqrt(len(differences)))
-
-
-def _examples(outcomes: Outcomes, split: str, best: Cell) -> tuple[Example, ...]:
+def _examples(outcomes: Outcomes, split: str, best: Cell, unit: str) -> tuple[Example, ...]:
     """Pick the prompts where the best cell scored highest, in the middle and lowest: not only the pretty ones."""
     scored = [
         (score, prompt) for prompt, score in outcomes.scores(split, best, "combined").items() if score is not None
@@ -152,7 +141,7 @@ def _examples(outcomes: Outcomes, split: str, best: Cell) -> tuple[Example, ...]
         Example(
             rank=ranks[prompt],
             prompt=visible(first[best, prompt].generation.prompt),
-            names=tuple(cell_name(cell) for cell in cells if (cell, prompt) in first),
+            names=tuple(cell_name(cell, unit) for cell in cells if (cell, prompt) in first),
             samples=tuple(shown_sample(first[cell, prompt]) for cell in cells if (cell, prompt) in first),
         )
         for prompt in chosen

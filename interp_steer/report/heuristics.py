@@ -1,14 +1,15 @@
 """Every heuristic by layer, under what the sweep found there: one row each, on one scale.
 
-The truth is the one that cells are chosen by: the combined score, here of each layer on test prompts at the alpha that
-dev chose for it.
+The truth is the combined score of each layer on test prompts, at the alpha that dev chose for it.
 """
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from interp_steer.findings import AnalysisResult, Figure, Number, Series
 from interp_steer.report.content import Sweep
 from interp_steer.report.curves import combined_by_layer
+from interp_steer.report.phrases import count
 
 TRUTH = "sweep: combined score on test"
 
@@ -42,16 +43,27 @@ def heuristic_map(analyses: Sequence[AnalysisResult], sweep: Sweep | None) -> Fi
 
 
 def heuristic_finding(figure: Figure) -> str:
-    """Return where the sweep peaks, and where each heuristic does."""
+    """Return where the sweep peaks on test prompts, and at which layers the heuristics do."""
     truth, *others = figure.series
-    (best, *_) = _peaks(figure, truth)
-    parts = [f"{series.name} at {', '.join(map(str, _peaks(figure, series)[:3]))}" for series in others]
-    return f"The combined score of the sweep, by which cells are chosen, peaks at layer {best}; {'; '.join(parts)}."
+    best = next(iter(_peaks(figure, truth)), None)
+    if best is None:
+        return "On test prompts the combined score is the same at every layer."
+    peaks = [found for series in others if (found := _peaks(figure, series))]
+    there = sum(best in found for found in peaks)
+    places = [
+        f"{layer} ({n} of them)" if n > 1 else f"{layer}"
+        for layer, n in sorted(Counter(found[0] for found in peaks).items())
+    ]
+    peak = "peaks" if there < 2 else "peak"
+    return (
+        f"On test prompts the combined score peaks at layer {best}, of those swept; of "
+        f"{count(len(peaks), 'heuristic')}, {there or 'none'} {peak} there. "
+        f"Peaks over all layers: {', '.join(places)}."
+    )
 
 
-def _peaks(figure: Figure, series: Series) -> list[float | int | str]:
-    found = [x for x, y in zip(figure.x, series.y, strict=True) if y == 1.0]
-    return found or ["no layer"]
+def _peaks(figure: Figure, series: Series) -> list[int]:
+    return [int(x) for x, y in zip(figure.x, series.y, strict=True) if y == 1.0]
 
 
 def _scaled(values: Sequence[Number]) -> tuple[Number, ...]:

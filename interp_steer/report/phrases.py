@@ -76,13 +76,13 @@ SCOPES = {
 """What a scope steers, in words."""
 
 
-def place(cell: Cell) -> str:
-    """Return ``layer 14 at alpha 0.3``."""
+def place(cell: Cell, unit: str = "") -> str:
+    """Return ``layer 14 at alpha 0.3``, with the unit of the alpha behind it, as in ``layer 14 at alpha 19°``."""
     layers = "+".join(str(layer) for layer in (cell.layer, *cell.more_layers))
-    return f"{'layers' if cell.more_layers else 'layer'} {layers} at alpha {alpha(cell.alpha)}"
+    return f"{'layers' if cell.more_layers else 'layer'} {layers} at alpha {alpha(cell.alpha)}{unit}"
 
 
-def cell_name(cell: Cell) -> str:
+def cell_name(cell: Cell, unit: str = "") -> str:
     """Return a cell in words, e.g. ``random direction, layer 14 at alpha 0.3``."""
     if cell.layer is None:
         return {"unsteered": "unsteered", "prompted": "asked in the system prompt"}.get(cell.control, cell.control)
@@ -93,7 +93,7 @@ def cell_name(cell: Cell) -> str:
         "pca": "PCA, ",
         "pca_centered": "centered PCA, ",
     }
-    return control.get(cell.control, f"{cell.control}, ") + place(cell)
+    return control.get(cell.control, f"{cell.control}, ") + place(cell, unit)
 
 
 def ranges(values: Sequence[int]) -> str:

@@ -37,8 +37,9 @@ def caveats(
     headline: Headline | None,
     sweep: Sweep | None,
     verdicts: Sequence[Verdict],
+    settings: Mapping[str, Any],
 ) -> tuple[str, ...]:
-    """Return what a careful reader should hold against this page."""
+    """Return what a careful reader should hold against this page; ``settings`` are those of the sweep."""
     found = []
     if verdicts and verdicts[-1].judge == "local":
         found.append(
@@ -65,15 +66,20 @@ def caveats(
         found += _headline_caveats(headline)
     if sweep:
         found += _sweep_caveats(sweep)
+    if limit := settings.get("max_new_tokens"):
+        found.append(
+            f"Answers are cut off at {count(limit, 'token')}: what a longer answer would go on to say is in no score."
+        )
     unscored = sum(verdict.combined is None for verdict in verdicts)
     if unscored:
         found.append(
             f"{unscored:,} of {count(len(verdicts), 'completion')} could not be scored. They are left out of every "
             "mean, not counted as 0; the reasons are listed below."
         )
+    texts = "texts that are sampled: these are the greedy ones" if settings.get("temperature") == 0 else "other seeds"
     found.append(
         "Intervals come from resampling prompts. They do not cover another set of pairs, another wording of the system "
-        "prompt, or another model."
+        f"prompt, another model, or {texts}."
     )
     return tuple(found)
 

@@ -198,9 +198,9 @@ def script_json(value: Any) -> Markup:
 
 
 def _ranged(text: str) -> Markup:
-    """Set every ``[low, high]`` apart from its mean, and keep a number on the line of its name or unit."""
-    plain = str(escape(phrases.visible(text))).replace("held-out", "held\u2011out")
-    kept = re.sub(r"(?<=\d) %", "\u00a0%", re.sub(r"(?i)\b(layer|alpha) (?=[-−\d])", "\\1\u00a0", plain))
+    """Set every ``[low, high]`` apart from its mean; keep a number with its name or unit, a minus a minus."""
+    plain = re.sub(r"(?<![\w.)-])-(?=\d)", "−", str(escape(phrases.visible(text))).replace("held-out", "held\u2011out"))
+    kept = re.sub(r"(?<=\d) ?%", "\u00a0%", re.sub(r"(?i)\b(layer|alpha) (?=[-−\d])", "\\1\u00a0", plain))
     return Markup(  # noqa: S704 (escaped just now)
         re.sub(
             r"(\S+ )(\[(?:[-−+\d., ]+|all alike|one prompt)\])",

@@ -52,6 +52,8 @@ STRENGTHS: Mapping[Operation, Strength] = {
     ),
 }
 
+ADDED = STRENGTHS["add"]
+
 
 def strength_of(manifest: Mapping[str, Any]) -> Strength:
     """Return how the alphas of a run are written; a run that names no operation added."""

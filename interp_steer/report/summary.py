@@ -25,6 +25,7 @@ class Summary:
         date: When the run was made, ``YYYY-MM-DD``; may be empty.
         layers: Layers of the sparkline.
         alphas: Alphas of the sparkline.
+        unit: What stands behind an alpha; empty where it is a plain number.
         combined: Combined score, ``[alpha][layer]``.
     """
 
@@ -43,4 +44,5 @@ class Summary:
     date: str = ""
     layers: tuple[int, ...] = ()
     alphas: tuple[float, ...] = ()
+    unit: str = ""
     combined: tuple[tuple[Number, ...], ...] = ()

@@ -22,8 +22,13 @@ def figure_table(figure: Figure) -> Table:
     )
 
 
-def grid_table(grids: Sequence[Grid]) -> Table:
-    """Return the maps as one long table: a row per cell, a score with its interval in three columns."""
+def grid_table(grids: Sequence[Grid], axis: str) -> Table:
+    """Return the maps as one long table: a row per cell, a score with its interval in three columns.
+
+    Args:
+        grids: The maps.
+        axis: What their alphas are, with the unit.
+    """
     first = grids[0]
     rows: list[tuple[Value, ...]] = []
     for a, alpha in enumerate(first.alphas):
@@ -32,7 +37,7 @@ def grid_table(grids: Sequence[Grid]) -> Table:
                 scores = [value for grid in grids for value in (grid.values[a][i], grid.low[a][i], grid.high[a][i])]
                 rows.append((layer, alpha, *scores, first.n[a][i]))
     names = [name for grid in grids for name in (grid.score, f"{grid.score}: low", f"{grid.score}: high")]
-    return Table(title="Scores by layer and alpha", columns=("layer", "alpha", *names, "n"), rows=tuple(rows))
+    return Table(title="Scores by layer and alpha", columns=("layer", axis, *names, "n"), rows=tuple(rows))
 
 
 def panel_table(curves: LayerCurves) -> Table:
@@ -44,7 +49,9 @@ def panel_table(curves: LayerCurves) -> Table:
         if behavior is not None or coherence is not None
     ]
     return Table(
-        title="Scores by alpha at every layer", columns=("layer", "alpha", "behavior", "coherence"), rows=tuple(rows)
+        title="Scores by alpha at every layer",
+        columns=("layer", curves.axis, "behavior", "coherence"),
+        rows=tuple(rows),
     )
 
 

@@ -31,7 +31,7 @@ def print_report(report: Report, console: Console) -> None:
     if report.sweep:
         console.print()
         console.print(Text(f"{report.sweep.finding}.", style="bold"))
-        console.print(_map(report.sweep.grids[0], console))
+        console.print(_map(report.sweep.grids[0], report.sweep.unit.suffix, console))
     for example in report.headline.examples if report.headline else ():
         console.print()
         console.print(Text.assemble((f"{example.rank}  ", "dim"), (example.prompt, "bold")))
@@ -56,7 +56,7 @@ def _controls(headline: Headline) -> Table:
     return table
 
 
-def _map(grid: Grid, console: Console) -> Table:
+def _map(grid: Grid, unit: str, console: Console) -> Table:
     """Draw the strongest alpha on top, scores in hundredths: 100 is a whole digit wider, and needs the room."""
     widest = max((round(100 * value) for row in grid.values for value in row if value is not None), default=0)
     least = len(str(widest))
@@ -66,7 +66,9 @@ def _map(grid: Grid, console: Console) -> Table:
     table.add_column(justify="right")
     table.add_column(no_wrap=True)
     for a in reversed(range(len(grid.alphas))):
-        table.add_row(Text(f"alpha {alpha(grid.alphas[a])}", style="dim"), _row(grid.values[a], width, plain=plain))
+        table.add_row(
+            Text(f"alpha {alpha(grid.alphas[a])}{unit}", style="dim"), _row(grid.values[a], width, plain=plain)
+        )
     every = 1 if width > 2 else 2
     marks = "".join(f"{layer:>{width * every}}" for layer in grid.layers[every - 1 :: every])
     table.add_row(Text("layer", style="dim"), Text(f" {marks}", style="dim"))

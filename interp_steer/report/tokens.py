@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from interp_steer.errors import RunError
-from interp_steer.report.phrases import fixed, visible
+from interp_steer.report.phrases import count, fixed, visible
 from interp_steer.run import Run
 
 _MOST = 400  # tokens of a text that are drawn
@@ -49,7 +49,7 @@ class TokenView:
         layers: Layers that can be chosen.
         shown: Position in ``layers`` that is shown first.
         bound: Cosine at which the color saturates, the same at every layer: 99th percentile of the absolute values.
-        finding: How much higher the direction reads on positive texts than on negative ones.
+        finding: Mean cosine on each side, and on how many texts.
         texts: The texts.
         promoted: Promoted tokens of each layer; empty where the run holds none.
     """
@@ -167,15 +167,16 @@ def _description(tokens: Sequence[str], cosines: np.ndarray, layer: int) -> str:
 
 
 def _finding(texts: Sequence[tuple[dict[str, Any], np.ndarray]], shown: int, layer: int) -> str:
-    def mean(side: str) -> float | None:
-        found = [cosines[shown] for item, cosines in texts if item["side"] == side]
-        return float(np.concatenate(found).mean()) if found else None
-
-    parts = [
-        (name, value) for name in ("positive", "negative", "unsteered", "steered") if (value := mean(name)) is not None
-    ]
-    if not parts:
+    sides = {
+        name: found
+        for name in ("positive", "negative", "unsteered", "steered")
+        if (found := [cosines[shown] for item, cosines in texts if item["side"] == name])
+    }
+    if not sides:
         return f"Where the texts carry the direction of layer {layer}"
-    said = [f"{fixed(value)} on {name} texts" for name, value in parts]
+    said = [
+        f"{fixed(float(np.concatenate(found).mean()))} on {count(len(found), f'{name} text')}"
+        for name, found in sides.items()
+    ]
     joined = said[0] if len(said) == 1 else ", ".join(said[:-1]) + " and " + said[-1]
     return f"At layer {layer} the mean cosine with the direction is {joined}"

@@ -235,6 +235,25 @@ def test_print_has_every_figure_or_its_numbers(open_page, written):
     assert not page.locator(".contents").is_visible()
 
 
+def test_paper_shows_what_a_reader_would_open_and_no_figure_wider_than_a_page(open_page, written):
+    page = open_page(written / "refusal.html")
+    page.wait_for_function(DRAWN)
+    widths = "() => [...document.querySelectorAll('[data-figure] .main-svg')].map(svg => svg.clientWidth)"
+    before = page.evaluate(widths)
+    page.emulate_media(media="print")
+    page.evaluate("dispatchEvent(new Event('beforeprint'))")
+    assert max(page.evaluate(widths)) <= 680 < min(before)
+    assert page.get_by_text("Refuse every request").count()
+    for shown in (".cells", ".scale .heat", "#provenance details p", ".more", ".paper"):
+        assert page.locator(shown).first.is_visible(), shown
+    said = "getComputedStyle(document.querySelector('.more'), '::after').content"
+    assert page.evaluate(said) == '"The other 20 are in the page, not on paper."'
+    page.emulate_media(media="screen")
+    page.evaluate("dispatchEvent(new Event('afterprint'))")
+    assert page.evaluate(widths) == before
+    assert not page.locator(".cells").is_visible()
+
+
 def test_the_maps_are_there_before_any_library_and_a_click_waits_for_nothing_else(page):
     assert page.locator("[data-grid=combined] .field path").count() > 3
     page.mouse.click(*cell_center(page, "combined", layer=3, alpha=2))

@@ -1,4 +1,5 @@
 import json
+import re
 from dataclasses import replace
 
 import numpy as np
@@ -11,7 +12,7 @@ from interp_steer.outcomes import read_outcomes
 from interp_steer.records import from_json, to_json
 from interp_steer.report.build import build_report
 from interp_steer.report.summary import Summary
-from interp_steer.report.tables import figure_table, grid_table
+from interp_steer.report.tables import figure_table, grid_table, panel_table
 from interp_steer.run import Run
 
 
@@ -78,7 +79,7 @@ def test_the_detectable_effect_is_2_8_standard_errors(finished_run, report, cond
     base = outcomes.scores("test", conditions["unsteered"], "behavior")
     differences = np.array([ours[p] - base[p] for p in ours if ours[p] is not None and base[p] is not None])
     expected = 2.8 * np.sqrt(differences.var(ddof=1) / differences.size)
-    assert report.headline.detectable == pytest.approx(expected)
+    assert report.headline.detectable == pytest.approx(expected, rel=1e-3)
 
 
 def test_examples_show_the_worst_prompt_too(finished_run, report, conditions):
@@ -203,7 +204,8 @@ def test_the_grid_holds_the_outcome_of_every_cell(finished_run, report, conditio
     assert grid.keys[a][l] == conditions["best"].key
     assert grid.n[a][l] == 12
     assert grid.low[a][l] < grid.values[a][l] < grid.high[a][l]
-    table = grid_table(report.sweep.grids)
+    table = grid_table(report.sweep.grids, report.sweep.unit.axis)
+    assert table.columns[:2] == ("layer", "alpha (fraction of the norm)")
     row = next(row for row in table.rows if row[:2] == (14, 0.3))
     assert row[table.columns.index("coherence")] == pytest.approx(grid.values[a][l])
     assert (len(table.rows), row[-1]) == (90, 12)
@@ -238,6 +240,55 @@ def test_the_scope_is_part_of_the_claim_where_it_is_not_the_default(finished_run
     assert report.headline.scope == "the answer, from the last token of the prompt on"
 
 
+def test_an_angle_has_its_unit_wherever_it_stands(finished_run, tmp_path):
+    made = copy(finished_run, tmp_path / "rotate")
+    made.update_manifest(sweep={**finished_run.manifest()["sweep"], "operation": "rotate"})
+    turned = build_report(made)
+    sweep = turned.sweep
+    said = [
+        turned.headline.claim,
+        turned.summary.headline,
+        *(item.name for item in turned.headline.contrasts if item.cell == turned.headline.cell),
+        turned.headline.examples[0].names[1],
+        sweep.finding,
+        sweep.note,
+        sweep.strength_finding,
+        *(grid.finding for grid in sweep.grids),
+        *(cell.name for cell in sweep.cells if cell.cell.layer is not None),
+    ]
+    assert [text for text in said if not re.search(r"alpha −?0\.\d+°", text)] == []
+    for table in (grid_table(sweep.grids, sweep.unit.axis), panel_table(sweep.by_layer)):
+        assert table.columns[1] == "alpha (degrees)"
+    assert (turned.summary.unit, sweep.strength.x_label) == ("°", "alpha (degrees)")
+
+
+@pytest.mark.parametrize(
+    ("finish", "said"),
+    [
+        ("eos", r"Steered answers are 40 tokens long on average \(40 unsteered\), and a token surprises .* by \d"),
+        ("length", r"0 % of steered answers end before they are cut off \(0 % unsteered\), and a token surprises"),
+    ],
+)
+def test_a_length_is_told_only_where_no_answer_was_cut_off(finished_run, tmp_path, finish, said):
+    made = copy(finished_run, tmp_path / finish)
+    written = made.generations_path.read_text(encoding="utf-8")
+    made.generations_path.write_text(
+        re.sub(r'("finish": ?)"(length|eos)"', rf'\1"{finish}"', written), encoding="utf-8"
+    )
+    assert re.match(said, build_report(made).side_effects.finding)
+
+
+def test_the_caveats_say_where_answers_end_and_that_they_are_greedy(finished_run, tmp_path):
+    made = copy(finished_run, tmp_path / "greedy")
+    settings = finished_run.manifest()["sweep"]
+    made.update_manifest(sweep={**settings, "max_new_tokens": 32, "temperature": 0.0})
+    said = build_report(made).caveats
+    assert any(text.startswith("Answers are cut off at 32 tokens") for text in said)
+    assert said[-1].endswith("or texts that are sampled: these are the greedy ones.")
+    made.update_manifest(sweep={**settings, "temperature": 0.7})
+    assert build_report(made).caveats[-1].endswith("or other seeds.")
+
+
 def test_what_was_stopped_says_so(finished_run, report):
     written = {generation.key: generation for generation in finished_run.generations()}
     shown = {
@@ -255,6 +306,7 @@ def test_side_effects_are_means_over_the_headline_prompts(finished_run, report, 
     rows = {row[0]: dict(zip(table.columns, row, strict=True)) for row in table.rows}
     judged = read_outcomes(finished_run).judged("test", conditions["best"])
     steered = rows["Layer 14 at alpha 0.3"]
+    assert steered["n"] == len(judged) == 24
     assert steered["tokens"] == pytest.approx(np.mean([item.generation.n_tokens for item in judged]), abs=1e-4)
     assert steered["ended by itself"] == pytest.approx(
         np.mean([item.generation.finish == "eos" for item in judged]), abs=1e-4

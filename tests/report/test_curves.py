@@ -1,5 +1,6 @@
 import pytest
 
+from interp_steer.findings import Figure, Series
 from interp_steer.outcomes import UNSTEERED, read_outcomes
 from interp_steer.records import Cell
 from interp_steer.report.drawings import curve_dots, curve_path
@@ -45,4 +46,22 @@ def test_the_map_of_heuristics_puts_the_sweep_first_and_each_row_on_one_scale(re
     assert figure.series[1].y[29] == 1.0  # the ratio grows with depth
     combined = next(series.y for series in report.sweep.depth.series if series.name == "combined")
     assert figure.series[0].y.index(1.0) == combined.index(max(combined))
-    assert "The combined score of the sweep, by which cells are chosen, peaks" in heuristic_finding(figure)
+    found = heuristic_finding(figure)
+    assert found.startswith(f"On test prompts the combined score peaks at layer {combined.index(max(combined))}, of")
+    assert found.endswith("of 1 heuristic, none peaks there. Peaks over all layers: 29.")
+
+
+def test_heuristics_that_peak_at_one_layer_are_counted():
+    rows = (("sweep", (0.2, 1.0, None)), ("a", (0.0, 1.0, 1.0)), ("b", (0.0, 0.0, 1.0)), ("c", (0.0, 0.5, 1.0)))
+    figure = Figure(
+        kind="heatmap",
+        title="t",
+        x_label="layer",
+        y_label="s",
+        x=(0, 1, 2),
+        series=tuple(Series(name=n, y=y) for n, y in rows),
+    )
+    assert heuristic_finding(figure) == (
+        "On test prompts the combined score peaks at layer 1, of those swept; of 3 heuristics, 1 peaks there. "
+        "Peaks over all layers: 1, 2 (2 of them)."
+    )

@@ -27,6 +27,17 @@ def test_named_bars_are_told_by_name_and_alphas_without_zeros():
     assert found == "Cosine is highest at alpha 0 (1), lowest at alpha 0.25 (0)."
 
 
+def test_a_unit_stays_on_the_axis_and_many_things_are_counted():
+    given = figure(Series(name="a", y=(1, 2, 3)), y_label="d', in sd of a side", x_label="Pairs", x=(2, 4, 72))
+    assert figure_finding(given) == "d' is highest at 72 pairs (3), lowest at 2 pairs (1)."
+
+
+def test_a_curve_beside_its_reference_is_named():
+    series = (Series(name="mean difference", y=(1, 2, 3)), Series(name="null", y=(9, 9, 9), role="reference"))
+    found = figure_finding(figure(*series, y_label="L2 norm, residual-stream units"))
+    assert found == "L2 norm (mean difference) is highest at layer 2 (3), lowest at layer 0 (1)."
+
+
 def test_a_heat_map_is_told_by_row_and_position():
     rows = (Series(name="PC1", y=(0.1, 0.9, None)), Series(name="PC2", y=(0.2, 0.05, 0.3)))
     assert figure_finding(figure(*rows, kind="heatmap")) == (

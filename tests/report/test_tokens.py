@@ -68,7 +68,7 @@ def test_the_view_opens_at_the_layer_that_was_asked_for(bare_run):
     write(bare_run, [[0.0, 0.0, 0.0], [0.1, 0.5, -0.3]])
     view = token_view(bare_run, layer=9)
     assert (view.layers, view.shown) == ((3, 9), 1)
-    assert view.finding == "At layer 9 the mean cosine with the direction is 0.10 on positive texts"
+    assert view.finding == "At layer 9 the mean cosine with the direction is 0.10 on 1 positive text"
     assert view.texts[0].description.endswith(
         "highest: “b” 0.50, “a” 0.10, “c” −0.30; lowest: “c” −0.30, “a” 0.10, “b” 0.50."
     )

@@ -65,6 +65,7 @@ function cells(generations) {
     const show = (some) => some.map((row) => example(row, base.get(row[PROMPT]), name));
     const more = make("button", "more", `Show the other ${rows.length - FIRST}`);
     more.type = "button";
+    more.dataset.paper = `The other ${rows.length - FIRST} are in the page, not on paper.`;
     more.addEventListener("click", () => {
       const added = show(rows.slice(FIRST));
       more.replaceWith(...added);
