@@ -53,7 +53,7 @@ class Playable:
     Attributes:
         steerable: Its vectors, chosen cell and scope.
         path: Run directory.
-        ranges: What the sweep says, by layer; layers that were not swept are absent.
+        ranges: What the sweep says, by layer; layers that were not swept are absent, and all of them if it did not add.
         prompts: Held-out prompts of the run, to begin with.
         bounds: Cosine at which colors saturate, by layer.
     """
@@ -152,7 +152,7 @@ def _playable(run: Run, steerable: Steerable) -> Playable:
     return Playable(
         steerable=steerable,
         path=run.path,
-        ranges=layer_ranges(outcomes),
+        ranges=layer_ranges(outcomes) if steerable.operation == "add" else {},
         prompts=tuple(asked)[:N_PROMPTS],
         bounds=_bounds(run, steerable.vectors.n_layers),
     )

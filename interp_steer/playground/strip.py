@@ -13,6 +13,8 @@ def swept_ranges(playable: Playable, layers: Sequence[int]) -> list[LayerRange]:
 
 def in_words(playable: Playable, layers: Sequence[int]) -> str:
     """Say up to which alpha the sweep stayed coherent; one layer steered alone is what was swept."""
+    if playable.steerable.operation != "add":
+        return f"The sweep was of {playable.steerable.operation!r}: nothing is known of what is added here."
     if not playable.ranges:
         return "This run has no sweep: nothing is known of its alphas."
     found = swept_ranges(playable, layers)

@@ -14,7 +14,7 @@ from interp_steer.outcomes import read_outcomes
 from interp_steer.records import Cell
 from interp_steer.run import open_run
 from interp_steer.steering.intervention import Intervention, interventions
-from interp_steer.terms import Scope
+from interp_steer.terms import Operation, Scope
 from interp_steer.vectors.vector import SteeringVectors, read_vectors
 
 MOST_LAYERS = 256
@@ -48,14 +48,16 @@ class Steerable:
     Attributes:
         behavior: Its name.
         vectors: Steering vectors of the run.
-        cell: The cell chosen on the dev prompts; None where the run has no scores.
+        cell: The cell chosen on the dev prompts; None where the run has no scores, or its sweep did not add.
         scope: Steered positions of the run's sweep.
+        operation: What the run's sweep did. Requests add: an alpha of another operation has another unit.
     """
 
     behavior: str
     vectors: SteeringVectors
     cell: Cell | None
     scope: Scope
+    operation: Operation = "add"
 
 
 @dataclass(frozen=True, kw_only=True, eq=False)
@@ -165,7 +167,12 @@ class Catalog:
             alpha = cell.alpha
         if not layers or alpha is None:
             missing = "alpha" if layers else "layer"
-            why = "its run has no scores to choose a cell by" if cell is None else f"its chosen cell is {cell.key}"
+            if cell is not None:
+                why = f"its chosen cell is {cell.key}"
+            elif held.operation != "add":
+                why = f"the sweep of its run was of {held.operation!r}, whose alphas are not those of adding"
+            else:
+                why = "its run has no scores to choose a cell by"
             raise SteeringError(f"give {missing!r} for behavior {one.behavior!r} too: {why}")
         where = layers[0] if len(layers) == 1 else list(layers)
         return Steering(behavior=one.behavior, layer=where, alpha=alpha, scope=one.scope or held.scope)
@@ -184,9 +191,13 @@ def read_catalog(runs: Sequence[str | Path], model: Model) -> Catalog:
         run = open_run(path)
         vectors = read_vectors(run.vectors_path)
         vectors.check_model(model.card)
-        cell = read_outcomes(run).best_cell("dev") if run.generations_path.exists() else None
-        scope = run.manifest().get("sweep", {}).get("scope", "response")
-        found.append(Steerable(behavior=run.behavior().name, vectors=vectors, cell=cell, scope=scope))
+        sweep = run.manifest().get("sweep") or {}
+        operation: Operation = sweep["operation"] if sweep.get("operation") else "add"
+        chosen = operation == "add" and run.generations_path.exists()
+        cell = read_outcomes(run).best_cell("dev") if chosen else None
+        scope = sweep.get("scope", "response")
+        name = run.behavior().name
+        found.append(Steerable(behavior=name, vectors=vectors, cell=cell, scope=scope, operation=operation))
     return Catalog(model.card.name, found)
 
 

@@ -6,16 +6,18 @@ import json
 import shlex
 from dataclasses import replace
 from pathlib import Path
+from shutil import copytree
 
 import pytest
 from typer.testing import CliRunner
 
 from interp_steer.cli.app import app
-from interp_steer.errors import RunError, ServingError, VectorError
+from interp_steer.errors import RunError, ServingError, SteeringError, VectorError
 from interp_steer.playground.choice import Choice, check, ladder, requests, variants
 from interp_steer.playground.shelf import find_runs, read_shelf
 from interp_steer.playground.snippets import as_python, as_shell
 from interp_steer.playground.strip import drawing, in_words, of_cell
+from interp_steer.run import Run
 from interp_steer.serving.catalog import Steering
 from interp_steer.serving.chat_request import read_request
 from interp_steer.serving.live import LiveBatch
@@ -134,6 +136,17 @@ def test_the_coherent_range_ends_at_the_first_cell_that_broke(shelf):
     assert svg.count("chosen") == 1
     assert of_cell(refusal, [1], 0.2) == "in the sweep: behavior 0.40, coherence 0.60"
     assert of_cell(refusal, [1], 0.25) == of_cell(refusal, [0], 0.2) == of_cell(refusal, [1, 2], 0.2) == ""
+
+
+def test_alphas_of_another_operation_are_not_added(runs, model, tmp_path):
+    made = copytree(runs[0], tmp_path / "refusal-tiny")
+    Run(made).update_manifest(sweep={"scope": "all", "operation": "rotate"})
+    shelf = read_shelf([made], model)
+    turned = shelf.playables["refusal"]
+    assert (turned.ranges, turned.steerable.cell, list(shelf.catalog.names())) == ({}, None, [shelf.catalog.model_name])
+    assert in_words(turned, [1]) == "The sweep was of 'rotate': nothing is known of what is added here."
+    with pytest.raises(SteeringError, match="the sweep of its run was of 'rotate', whose alphas are not"):
+        shelf.catalog.plan([Steering(behavior="refusal", layer=1)])
 
 
 def test_runs_are_found_by_their_model(runs, folder, model, shelf, tmp_path):
