@@ -88,8 +88,8 @@ def _headline_caveats(headline: Headline) -> list[str]:
     found = []
     if headline.detectable is not None:
         found.append(
-            f"With {count(headline.effect.n, 'prompt')} and the spread seen here, an effect smaller than about "
-            f"{fixed(headline.detectable)} would usually go unnoticed (2.8 standard errors: 80 % power)."
+            f"With {count(headline.effect.n, 'prompt')} and the spread seen here, a true effect of "
+            f"{fixed(headline.detectable)} would be shown four times in five; smaller ones more rarely."
         )
     same = [item for item in headline.contrasts if item.effect and item.effect.n > 1 and alike(item.effect)]
     if same:

@@ -12,6 +12,7 @@ from interp_steer.files import write_text
 from interp_steer.report.compare import write_comparison
 from interp_steer.report.index import write_index
 from interp_steer.report.render import held_libraries, render, write_report
+from interp_steer.report.study import render_study
 
 # A function, since the page's own policy forbids the evaluation of strings.
 DRAWN = "() => [...document.querySelectorAll('[data-figure]')].every(plot => plot.querySelector('svg'))"
@@ -161,7 +162,7 @@ def test_the_slider_moves_tokens_and_numbers_together(page):
     assert number.text_content() != before
 
 
-@pytest.mark.parametrize(("scheme", "width"), [("light", 1280), ("dark", 1280), ("light", 390)])
+@pytest.mark.parametrize(("scheme", "width"), [("light", 1280), ("dark", 1280), ("light", 390), ("dark", 390)])
 def test_nobody_is_shut_out(open_page, written, scheme, width):
     """Contrast, labels, landmarks, roles; and nothing wider than the screen."""
     page = open_page(written / "refusal.html", scheme=scheme, width=width)
@@ -202,6 +203,14 @@ def test_the_other_pages_shut_nobody_out_either(open_page, written, name):
     page = open_page(written / name, ready=False)
     assert violations(page) == []
     assert page.evaluate("document.documentElement.scrollWidth") <= 1280
+
+
+def test_a_study_shuts_nobody_out(open_page, report, tmp_path):
+    about = {"model": "tiny", "behaviors": ["refusal"], "spec": {"scope": "all"}, "card": {"name": "tiny"}}
+    write_text(tmp_path / "study.html", render_study(about, [report.selection, *report.analyses]))
+    page = open_page(tmp_path / "study.html", ready=False)
+    page.wait_for_function(DRAWN)
+    assert violations(page) == []
 
 
 def test_the_index_sorts_by_what_one_presses(open_page, written, bare_run):
