@@ -159,14 +159,23 @@ def combined_by_layer(depth: Figure) -> tuple[Number, ...]:
 
 
 def depth_finding(depth: Figure | None) -> str:
-    """Return where the held-out combined score peaks, and what the median layer reaches."""
+    """Return where the held-out combined score peaks, and what the chosen and the median layer reach."""
     if depth is None:
         return ""
-    values = combined_by_layer(depth)
-    scored = [(value, layer) for value, layer in zip(values, depth.x, strict=True) if value is not None]
-    value, layer = max(scored, key=lambda pair: pair[0])
-    middle = float(np.median([value for value, _ in scored]))
+    combined = next(series for series in depth.series if series.name == "combined")
+    scored = {layer: value for layer, value in zip(depth.x, combined.y, strict=True) if value is not None}
+    peak, chosen = max(scored, key=lambda layer: scored[layer]), round(depth.marks[0].x)
+
+    def said(layer: float | int | str) -> str:
+        at = depth.x.index(layer)
+        low, high = (ends[at] if ends else None for ends in (combined.low, combined.high))
+        return f"{fixed(scored[layer])} [{fixed(low)}, {fixed(high)}]"
+
+    kept = f"; layer {chosen}, which dev chose, has {said(chosen)}" if chosen != peak and chosen in scored else ""
+    if chosen == peak:
+        kept = ", the one that dev chose"
+    middle = float(np.median(list(scored.values())))
     return (
-        f"On held-out prompts the combined score peaks at layer {layer} with {fixed(value)}; "
+        f"On held-out prompts the combined score peaks at layer {peak} with {said(peak)}{kept}; "
         f"the median layer reaches {fixed(middle)}"
     )

@@ -8,7 +8,7 @@ from interp_steer.report.content import CellTexts, Grid, Sample, Sweep
 from interp_steer.report.curves import depth_curve, depth_finding, layer_curves, strength_curve, strength_finding
 from interp_steer.report.headline import shown_sample
 from interp_steer.report.intervals import cell_interval
-from interp_steer.report.phrases import capital, cell_name, count, fixed, place, ranges, visible
+from interp_steer.report.phrases import capital, cell_name, count, fixed, interval, place, ranges, visible
 from interp_steer.report.strengths import Strength
 from interp_steer.stats import Interval
 
@@ -87,7 +87,8 @@ def _extremes(score: Score, found: Mapping[Cell, Interval | None], unit: str) ->
 
 
 def _finding(outcomes: Outcomes, layers: Sequence[int], best: Cell, unit: str) -> str:
-    top = outcomes.outcome("dev", best).combined or 0.0
+    found = cell_interval(outcomes, "dev", best, "combined")
+    top = found.mean if found else 0.0
     near = []
     for layer in layers:
         cell = outcomes.best_cell("dev", layer=layer)
@@ -97,7 +98,7 @@ def _finding(outcomes: Outcomes, layers: Sequence[int], best: Cell, unit: str) -
     others = [layer for layer in near if layer != best.layer]
     if top == 0:
         return "No cell scores above zero on the dev prompts"
-    start = f"{capital(place(best, unit))} scores highest on dev ({fixed(top)})"
+    start = f"{capital(place(best, unit))} scores highest on the dev prompts (combined {interval(found)})"
     if not others:
         return f"{start}, and no other layer comes within 20 % of it"
     noun, verb = ("layer", "comes") if len(others) == 1 else ("layers", "come")

@@ -110,7 +110,7 @@ def _contrast(outcomes: Outcomes, split: str, cell: Cell, name: str, meaning: st
 
 
 def _comparison(contrasts: Sequence[Contrast]) -> str:
-    said = {"random": "a random direction does", "prompted": "asking in the system prompt does"}
+    said = {"random": "one random direction of the same size does", "prompted": "asking in the system prompt does"}
     parts = [
         f"{said[item.cell.control]} {interval(item.effect)}"
         for control in said

@@ -1,8 +1,9 @@
 import pytest
 
-from interp_steer.findings import Figure, Series
+from interp_steer.findings import Figure, Mark, Series
 from interp_steer.outcomes import UNSTEERED, read_outcomes
 from interp_steer.records import Cell
+from interp_steer.report.curves import depth_finding
 from interp_steer.report.drawings import curve_dots, curve_path
 from interp_steer.report.heuristics import heuristic_finding
 
@@ -64,4 +65,22 @@ def test_heuristics_that_peak_at_one_layer_are_counted():
     assert heuristic_finding(figure) == (
         "On test prompts the combined score peaks at layer 1, of those swept; of 3 heuristics, 1 peaks there. "
         "Peaks over all layers: 1, 2 (2 of them)."
+    )
+
+
+def test_depth_tells_the_peak_beside_the_layer_that_dev_chose():
+    def depth(y, chosen):
+        combined = Series(name="combined", y=y, low=(0.1, 0.6, 0.5), high=(0.3, 0.9, 0.8))
+        return Figure(
+            kind="lines", title="t", x_label="layer", y_label="s", x=(2, 10, 14), series=(combined,),
+            marks=(Mark(x=chosen, label="chosen"),),
+        )  # fmt: skip
+
+    assert depth_finding(depth((0.2, 0.8, 0.7), 14.0)) == (
+        "On held-out prompts the combined score peaks at layer 10 with 0.80 [0.60, 0.90]; "
+        "layer 14, which dev chose, has 0.70 [0.50, 0.80]; the median layer reaches 0.70"
+    )
+    assert depth_finding(depth((0.2, 0.8, None), 10.0)) == (
+        "On held-out prompts the combined score peaks at layer 10 with 0.80 [0.60, 0.90], the one that dev chose; "
+        "the median layer reaches 0.50"
     )
