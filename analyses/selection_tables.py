@@ -28,7 +28,7 @@ def effects_table(effects: Effects, truth: GroundTruth) -> Table:
         notes=(
             f"combined score on {truth.split} prompts; 95 % bootstrap over prompts, paired",
             *(
-                (f"a true gain below {show(effects.detectable)} would usually go unnoticed on so many prompts",)
+                (f"a true gain of {show(effects.detectable)} would be shown on so many prompts four times in five",)
                 if effects.detectable is not None
                 else ()
             ),

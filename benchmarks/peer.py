@@ -7,6 +7,7 @@ Steering is switched on as that library's own documentation does it; the rest is
 
 import json
 import sys
+from importlib.metadata import version
 from pathlib import Path
 
 import torch
@@ -80,7 +81,7 @@ def main():
         sides = {"steering-vectors": steered_by_steering_vectors, "repeng": steered_by_repeng}
         return list(sides[name](model, job))
 
-    serve((name, "torch", "transformers"), do)
+    serve({one: version(one) for one in (name, "torch", "transformers")}, do)
 
 
 if __name__ == "__main__":

@@ -2,13 +2,16 @@
 
     python peer_llama.py NAME FOLDER JOB
 
-A control vector belongs to a context, so the prompts of one cell are the sequences of a batch, cell after cell. The
-vector is added at every position. Weights are those of FOLDER, written once as GGUF in the precision NAME ends with.
+A control vector belongs to a context, so the prompts of one cell are the sequences of a batch, cell after cell.
+Prompts are read once, without steering, up to their last token; each cell starts from a copy of that cache, and its
+vector is added from the last prompt token on. Weights are those of FOLDER, written once as GGUF in the precision NAME
+ends with, which is also that of the cache.
 """
 
 import ctypes
 import json
 import sys
+from importlib.metadata import version
 from pathlib import Path
 
 import gguf
@@ -78,8 +81,8 @@ def convert(folder, path, dtype):
 class Context:
     """A model with room for the prompts of one cell."""
 
-    def __init__(self, path, job):
-        """Load the model."""
+    def __init__(self, path, job, cache):
+        """Load the model; sequence ``n + i`` keeps what prompt ``i`` begins with."""
         self.prompts = [
             [token for token, kept in zip(ids, mask, strict=True) if kept]
             for ids, mask in zip(job["input_ids"], job["mask"], strict=True)
@@ -90,7 +93,8 @@ class Context:
         self.model = lib.llama_model_load_from_file(str(path).encode(), lib.llama_model_default_params())
         params = lib.llama_context_default_params()
         n, longest = len(self.prompts), max(map(len, self.prompts)) + self.new_tokens
-        params.n_ctx, params.n_seq_max = n * longest, n
+        params.n_ctx, params.n_seq_max = 2 * n * longest, 2 * n
+        params.type_k = params.type_v = cache
         params.n_batch = params.n_ubatch = sum(map(len, self.prompts))
         params.n_threads = params.n_threads_batch = job["threads"]
         self.context = lib.llama_init_from_model(self.model, params)
@@ -111,15 +115,26 @@ class Context:
         if lib.llama_set_adapter_cvec(self.context, data, rows.size, self.width, *layers):
             raise SystemExit("llama.cpp refuses the control vector")
 
+    def read_prompts(self):
+        """Read every prompt but its last token."""
+        lib.llama_memory_clear(lib.llama_get_memory(self.context), True)
+        n = len(self.prompts)
+        self.decode(
+            [
+                (token, place, n + row, False)
+                for row, ids in enumerate(self.prompts)
+                for place, token in enumerate(ids[:-1])
+            ]
+        )
+
     def generate(self):
         """Complete the prompts in one batch, greedily, all to the same length."""
-        lib.llama_memory_clear(lib.llama_get_memory(self.context), True)
+        memory, n = lib.llama_get_memory(self.context), len(self.prompts)
+        for row in range(n):
+            lib.llama_memory_seq_rm(memory, row, -1, -1)
+            lib.llama_memory_seq_cp(memory, n + row, row, -1, -1)
         found = [[] for _ in self.prompts]
-        read = [
-            (token, place, row, place == len(ids) - 1)
-            for row, ids in enumerate(self.prompts)
-            for place, token in enumerate(ids)
-        ]
+        read = [(ids[-1], len(ids) - 1, row, True) for row, ids in enumerate(self.prompts)]
         for step in range(self.new_tokens):
             ends = self.decode(read)
             for row, at in ends.items():
@@ -149,16 +164,19 @@ def main():
     path = folder / ("float16.gguf" if half else "float32.gguf")
     if not path.exists():
         convert(folder, path, np.float16 if half else np.float32)
-    context = Context(path, job)
+    context = Context(path, job, lib.GGML_TYPE_F16 if half else lib.GGML_TYPE_F32)
 
     def do(asked):
         found = []
+        context.steer(None)
+        context.read_prompts()
         for cell in [None] if asked["do"] == "unsteered" else job["cells"]:
             context.steer(cell)
             found.append(context.generate())
         return found
 
-    serve(("llama-cpp-python",), do)
+    system = lib.llama_print_system_info().decode().strip(" |")
+    serve({"llama-cpp-python": version("llama-cpp-python"), "llama.cpp": system}, do)
 
 
 if __name__ == "__main__":

@@ -3,18 +3,17 @@
 import json
 import sys
 import time
-from importlib.metadata import version
 
 
-def serve(packages, do):
+def serve(versions, do):
     """Say which versions these are, then do whatever each line asks for, and say how many seconds that took.
 
     Args:
-        packages: Names of the distributions that matter.
+        versions: What ran, by name.
         do: From what is asked to what is found.
     """
     answers, sys.stdout = sys.stdout, sys.stderr
-    _write(answers, {"versions": {one: version(one) for one in packages}})
+    _write(answers, {"versions": versions})
     for line in sys.stdin:
         asked = json.loads(line)
         started = time.perf_counter()

@@ -29,12 +29,14 @@ class Side:
         home: Folder of its environment.
         script: What runs there.
         imports: Modules that show it is installed.
+        whole_prompt: Whether it steers every position of the prompt, or from the last one on.
         requires: What is installed; llama.cpp is compiled for this machine, which takes minutes.
     """
 
     home: str
     script: str
     imports: str
+    whole_prompt: bool
     requires: tuple[str, ...]
 
 
@@ -43,17 +45,23 @@ PEERS = {
         home="steering-vectors",
         script="peer.py",
         imports="torch, transformers, steering_vectors",
+        whole_prompt=True,
         requires=(TORCH, "steering-vectors==0.12.2", SUPPORTED),
     ),
     "repeng": Side(
         home="repeng",
         script="peer.py",
         imports="torch, transformers, repeng",
+        whole_prompt=True,
         requires=(TORCH, "repeng==0.4.0", SUPPORTED),
     ),
     **{
         f"llama.cpp, {dtype}": Side(
-            home="llama-cpp-python", script="peer_llama.py", imports="llama_cpp, gguf, safetensors", requires=LLAMA
+            home="llama-cpp-python",
+            script="peer_llama.py",
+            imports="llama_cpp, gguf, safetensors",
+            whole_prompt=False,
+            requires=LLAMA,
         )
         for dtype in ("float32", "float16")
     },
@@ -80,11 +88,12 @@ class Peer:
             model: Folder of the model.
             job: What it will be asked for; see its script.
         """
-        self._job = tempfile.NamedTemporaryFile("w", suffix=".json")  # noqa: SIM115 (it lives as long as the peer)
-        json.dump(job, self._job)
-        self._job.flush()
+        self.job = job
+        self._file = tempfile.NamedTemporaryFile("w", suffix=".json")  # noqa: SIM115 (it lives as long as the peer)
+        json.dump(job, self._file)
+        self._file.flush()
         self._process = subprocess.Popen(
-            [python, Path(__file__).with_name(PEERS[name].script), name, model, self._job.name],
+            [python, Path(__file__).with_name(PEERS[name].script), name, model, self._file.name],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
@@ -112,7 +121,7 @@ class Peer:
         if self._process.stdin:
             self._process.stdin.close()
         self._process.wait()
-        self._job.close()
+        self._file.close()
 
 
 @contextmanager
@@ -196,9 +205,24 @@ def steering_job(model: Any, grid: Any, n_cells: int, threads: int) -> dict[str,
     }
 
 
-def steers(peer: Peer, steered: list[list[int]], unsteered: list[list[int]], n_prompts: int) -> dict[str, float]:
-    """Show that a peer ran the same model, and that its steering changed what it says."""
+def steers(
+    peer: Peer, steered: list[list[int]], unsteered: list[list[int]], hooked: list[list[int]]
+) -> dict[str, float]:
+    """Show that a peer ran the same model, and that its steering is the one that was asked for.
+
+    Args:
+        peer: The peer.
+        steered: Its steered rows, cell by cell.
+        unsteered: Unsteered rows of the plain model.
+        hooked: Rows of its first cell, as a hook on the plain model says them.
+    """
+    n_prompts = len(hooked)
     plain = [ids for cell in peer.ask(do="unsteered")["found"] for ids in cell]
     same = [a == b for a, b in zip(plain, unsteered, strict=False)]
     changed = [ids != plain[i % n_prompts] for i, ids in enumerate(steered)]
-    return {"unsteered_rows_equal_to_ours": sum(same) / len(same), "rows_changed": sum(changed) / len(changed)}
+    tokens = [a == b for one, other in zip(steered, hooked, strict=False) for a, b in zip(one, other, strict=True)]
+    return {
+        "unsteered_rows_equal_to_ours": sum(same) / len(same),
+        "rows_changed": sum(changed) / len(changed),
+        "tokens_equal_to_a_hook": sum(tokens) / len(tokens),
+    }

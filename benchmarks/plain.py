@@ -92,6 +92,34 @@ def generate_cell(hf: Any, grid: Grid, cell: Cell, prompts: Sequence[tuple[int, 
         return _generate(hf, input_ids, mask, grid.new_tokens, forced=True)
 
 
+def generate_constant(
+    hf: Any, prompts: Sequence[tuple[int, ...]], new_tokens: int, layer: int, push: Tensor, *, whole_prompt: bool
+) -> list[list[int]]:
+    """Complete prompts in one batch with a vector of fixed length added after a block: what the peers say they do.
+
+    Args:
+        hf: Plain Hugging Face model.
+        prompts: Token ids of each row.
+        new_tokens: Length of every row.
+        layer: The block.
+        push: What is added, ``[d_model]``.
+        whole_prompt: Whether it is added at every position of the prompt, or from its last one on.
+    """
+
+    def hook(_module: Any, _inputs: Any, output: Any) -> Any:
+        before = output[0] if isinstance(output, tuple) else output
+        after = before + push
+        if before.shape[1] > 1 and not whole_prompt:
+            after = torch.cat([before[:, :-1], after[:, -1:]], dim=1)
+        return (after, *output[1:]) if isinstance(output, tuple) else after
+
+    handle = hf.model.layers[layer].register_forward_hook(hook)
+    try:
+        return generate(hf, prompts, new_tokens)
+    finally:
+        handle.remove()
+
+
 def _generate(hf: Any, input_ids: Tensor, mask: Tensor, new_tokens: int, forced: bool) -> list[list[int]]:
     lengths = {"max_new_tokens": new_tokens, **({"min_new_tokens": new_tokens} if forced else {})}
     with torch.inference_mode():

@@ -24,6 +24,7 @@ app = typer.Typer(add_completion=False)
 def main(
     scope: Annotated[str, typer.Option(help="Positions steered: response, generated or all.")] = "response",
     batch: Annotated[int, typer.Option(help="Most rows of one batch of ours.")] = 128,
+    prompts: Annotated[int, typer.Option(help="Prompts to a cell.", min=1)] = 4,
     bf16: Annotated[bool, typer.Option("--bf16", help="Also run ours in bfloat16, and say what that changes.")] = False,
     natural: Annotated[
         bool, typer.Option("--natural", help="Instead: completions that end by themselves, up to 200 tokens.")
@@ -34,7 +35,7 @@ def main(
     threads: Threads = 2,
     quick: Quick = False,
 ) -> None:
-    """Time a sweep of 8 layers x 4 alphas x 4 prompts x 64 tokens.
+    """Time a sweep of 8 layers x 4 alphas x 4 prompts (or more) x 64 tokens.
 
     Sides: this library; a hand-written hook, one row at a time, and batched over the prompts of a cell; unsteered
     `generate` of the plain model at batch 8, 32 and 128; steering-vectors, repeng, and llama.cpp with control vectors,
@@ -61,7 +62,9 @@ def main(
     rounds = 1 if quick else rounds
     say("loading the model twice: plain, and wrapped")
     plain, model = plain_smollm2(), load_model("smollm2-135m", device="cpu", dtype="float32")
-    n_layers, alphas, n_prompts, new_tokens = (2, (0.2, 0.4), 4, 8) if quick else (8, (0.1, 0.2, 0.3, 0.4), 4, 64)
+    n_layers, alphas, n_prompts, new_tokens = (
+        (2, (0.2, 0.4), prompts, 8) if quick else (8, (0.1, 0.2, 0.3, 0.4), prompts, 64)
+    )
     if natural:
         n_prompts, new_tokens = (4, 24) if quick else (8, 200)
     grid = make_grid(
@@ -95,6 +98,7 @@ def _compare(
 ) -> dict[str, Any]:  # fmt: skip
     import ours
     import plain as by_hand
+    import torch
     from grid import agreement, upto_end
     from precision import texts_changed
     from subjects import n_parameters
@@ -158,6 +162,8 @@ def _compare(
     for one in (model, *((half,) if half is not None else ())):
         ours.complete(one, grid.rows, 2, grid.scope, batch=batch)
     unsteered(1)
+    for peer in running.values():
+        peer.ask(do="unsteered")
     found = measuring.interleaved(sides, rounds)
     rates, ratios = measuring.rates(found), measuring.speedups(found, OURS)
 
@@ -172,8 +178,15 @@ def _compare(
         per_cell: [before_end[at * n_prompts + i] for at in some for i in range(n_prompts)],
     }
     same = {name: agreement(expected, said[name]) for name, expected in mine.items()}
+
+    def hooked(name: str) -> list[list[int]]:
+        cell = running[name].job["cells"][0]
+        push = cell["alpha"] * torch.tensor(cell["vector"])
+        whole = PEERS[name].whole_prompt
+        return by_hand.generate_constant(plain, grid.prompts, grid.new_tokens, cell["layer"], push, whole_prompt=whole)
+
     shown = {
-        name: {"versions": one.versions, **steers(one, said[name], said["unsteered 8"], n_prompts)}
+        name: {"versions": one.versions, **steers(one, said[name], said["unsteered 8"], hooked(name))}
         for name, one in running.items()
     }
     floor, peak = grid.flop_floor(*n_parameters(plain)), measuring.matmul_peak()

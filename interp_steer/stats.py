@@ -78,12 +78,14 @@ def _expanded(level: float, n: int) -> float:
 def detectable(differences: Float[np.ndarray, " prompt"], *, power: float = 0.8, level: float = 0.95) -> float | None:
     """Return the smallest true mean that so many paired differences would show at ``level`` with ``power``.
 
-    ``(z_level + z_power) * sd / sqrt(n)``; None with fewer than two prompts.
+    ``(t_level + t_power) * sd / sqrt(n)``, Student's quantiles with ``n - 1`` degrees of freedom. None with fewer than
+    two prompts, or where all differences are equal: then nothing is known of their spread.
     """
-    if differences.size < 2:
+    n = differences.size
+    if n < 2 or np.ptp(differences) == 0:
         return None
-    z = float(scipy_stats.norm.ppf(0.5 + level / 2) + scipy_stats.norm.ppf(power))
-    return z * float(differences.std(ddof=1)) / float(np.sqrt(differences.size))
+    quantiles = float(scipy_stats.t.ppf(0.5 + level / 2, n - 1) + scipy_stats.t.ppf(power, n - 1))
+    return quantiles * float(differences.std(ddof=1)) / float(np.sqrt(n))
 
 
 def wilson_interval(successes: float, n: int, *, level: float = 0.95) -> Interval:

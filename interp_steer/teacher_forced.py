@@ -115,6 +115,14 @@ def _calibration_prompts(run: Run) -> list[str]:
     return [prompt.text for prompt in read_prompts(run.manifest()["behavior_source"], "dev")[:CALIBRATION_PROMPTS]]
 
 
+def held_doses(run: Run) -> Doses | None:
+    """Return what was measured before; nothing if it cannot be read, since it can be measured again."""
+    try:
+        return read_doses(run.doses_path)
+    except RunError:
+        return None
+
+
 def dose_stage(run: Run, source: Source) -> Doses:
     """Measure how strongly every alpha disturbs the predictions at the layer dev chose, unless the run holds it.
 
@@ -130,7 +138,8 @@ def dose_stage(run: Run, source: Source) -> Doses:
     layer, _ = best_cell(dev)
     cells = tuple((layer, alpha) for alpha in dev.card.spec.alphas)
     wanted = (cells, dev.card.spec.scope, solved.spec.n_tokens, digest(prompts), vectors_digest(vectors))
-    if run.doses_path.exists() and (held := read_doses(run.doses_path)).basis == wanted:
+    held = held_doses(run)
+    if held is not None and held.basis == wanted:
         return held
     _claim(run, source)
     with timed(run, "doses"):

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from scipy import stats as scipy_stats
 
 from interp_steer.errors import AnalysisError
-from interp_steer.stats import BCA_FROM, paired_bootstrap, rank_correlation, wilson_interval
+from interp_steer.stats import BCA_FROM, detectable, paired_bootstrap, rank_correlation, wilson_interval
 
 scores = st.floats(-1, 1) | st.sampled_from([-1.0, 0.0, 1.0])  # scores of 0 and 1 have many ties
 some_numbers = st.lists(scores, min_size=1, max_size=30).map(np.array)
@@ -127,3 +127,19 @@ def test_a_monotone_change_of_either_side_changes_nothing():
 def test_sides_of_unequal_length_are_a_mistake_of_the_caller():
     with pytest.raises(ValueError, match="shorter"):
         rank_correlation([1.0, 2.0, 3.0], [1.0, 2.0])
+
+
+@pytest.mark.parametrize("n", [6, 24])
+def test_an_effect_of_the_detectable_size_is_found_four_times_in_five(n):
+    """By Student's test, with as few prompts as count as evidence too."""
+    rng = np.random.default_rng(6)
+    unit = rng.standard_normal(n)
+    size = detectable((unit - unit.mean()) / unit.std(ddof=1))
+    draws = rng.standard_normal((4000, n)) + size
+    found = scipy_stats.ttest_1samp(draws, 0, axis=1)
+    assert np.mean((found.pvalue < 0.05) & (found.statistic > 0)) == pytest.approx(0.8, abs=0.03)
+
+
+def test_equal_differences_detect_nothing_that_could_be_named():
+    assert detectable(np.ones(1)) is None
+    assert detectable(np.full(8, 0.3)) is None

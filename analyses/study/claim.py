@@ -27,8 +27,8 @@ class Claim:
         most: The claim says that it is below this; None if it says nothing of that.
         evidence: Mean over behaviors with its interval; None with fewer than two.
         n: Behaviors that have the number.
-        chance: The same mean where there is nothing to find (noise, or pairs with flipped signs); None if that is not
-            defined. Where it fulfills the claim too, the claim says nothing about the behaviors.
+        chance: The same mean where there is nothing to find (noise, or pairs with flipped signs); None where none was
+            drawn. Where it fulfills the claim too, the claim says nothing about the behaviors.
     """
 
     text: str
@@ -47,20 +47,22 @@ class Claim:
 
     @property
     def verdict(self) -> str:
-        """``holds``, ``does not hold`` or ``cannot tell``."""
+        """``holds``, ``holds, and by chance too``, ``does not hold`` or ``cannot tell``."""
         if self.evidence is None or self.n < LEAST:
             return "cannot tell"
         low, high = self.evidence.low, self.evidence.high
         least, most = (-inf if self.least is None else self.least), (inf if self.most is None else self.most)
         if low > least and high < most:
-            return "holds"
+            return "holds, and by chance too" if self.chance is not None and least < self.chance < most else "holds"
         return "does not hold" if high < least or low > most else "cannot tell"
 
 
-def share_claim(text: str, measure: str, values: Sequence[bool], *, least: float) -> Claim:
+def share_claim(
+    text: str, measure: str, values: Sequence[bool], *, least: float, chance: Sequence[Number] = ()
+) -> Claim:
     """Return a claim that something is true of more than a share of the behaviors, with Wilson's interval."""
     evidence = wilson_interval(sum(values), len(values)) if values else None
-    return Claim(text=text, measure=measure, least=least, evidence=evidence, n=len(values))
+    return Claim(text=text, measure=measure, least=least, evidence=evidence, n=len(values), chance=mean(list(chance)))
 
 
 def difference_claim(

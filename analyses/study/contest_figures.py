@@ -15,7 +15,8 @@ def regret_figure(one: Contest, regrets: Mapping[str, Interval | None]) -> Figur
     """Draw the mean regret of every selector, smallest first, beside a random layer's and the system prompt's."""
     known = {name: interval for name, interval in regrets.items() if interval is not None and name != RANDOM}
     names = sorted(known, key=lambda name: known[name].mean)
-    asked = mean([truth.prompted_regret for truth in one.truths])
+    # A system prompt has a disturbance of its own, so it is not compared where that is held equal.
+    asked = None if one.kind == "equal KL" else mean([truth.prompted_regret for truth in one.truths])
     return Figure(
         kind="bars",
         title=f"Mean normalized regret of the first pick, by {one.kind}",

@@ -53,7 +53,7 @@ def heuristics_of(found: Sequence[Subject], kinds: Sequence[Kind]) -> AnalysisRe
         finding=_finding(played, regrets, p_values, len(found)),
         caveats=(
             "One model. A ranking of heuristics needs more behaviors and more models than one study has.",
-            "The best layer is the largest of noisy means, so regrets are too large; cross-fitted they are too small.",
+            "The best layer is the largest of noisy means, which pulls regrets toward 1; cross-fitting pushes back.",
             "At equal KL the dose falls with the KL of a small push, so this truth shares data with that heuristic.",
             "By likelihood, truth and the one-cell heuristic share their measure, though not their pairs.",
             "Layers were generated at that likelihood prefers, so by generation the field is smaller and stronger.",
@@ -61,7 +61,7 @@ def heuristics_of(found: Sequence[Subject], kinds: Sequence[Kind]) -> AnalysisRe
         tables=(
             *((_registered_table(played, regrets, p_values),) if played else ()),
             *(
-                family_table(one, REGISTERED[0], _families(found))
+                family_table(one, REGISTERED[0], _families(found, one))
                 for one in played
                 if one.kind == REGISTERED[1] and REGISTERED[0] in one.names
             ),
@@ -79,10 +79,11 @@ def heuristics_of(found: Sequence[Subject], kinds: Sequence[Kind]) -> AnalysisRe
     )
 
 
-def _families(found: Sequence[Subject]) -> dict[str, list[str]]:
-    """Group behaviors by what scores them: those of one scorer are the same idea in another dress."""
+def _families(found: Sequence[Subject], one: Contest) -> dict[str, list[str]]:
+    """Group the behaviors of a contest by what scores them: those of one scorer are the same idea in another dress."""
     families: dict[str, list[str]] = {}
-    for subject in found:
+    competing = {truth.behavior for truth in one.truths}
+    for subject in (each for each in found if each.name in competing):
         families.setdefault(subject.family, []).append(subject.name)
     return families
 
@@ -111,7 +112,8 @@ def _finding(
     verdict = "confirmed" if chance.random <= 0.05 else "refuted" if interval.low > 1 else "not confirmed"
     return (
         f"{text} The hypothesis fixed beforehand, that {name} does by {kind}, is {verdict}: its regret is "
-        f"{interval.mean:.2f} [{interval.low:.2f}, {interval.high:.2f}], a random layer's 1 (p = {chance.random:.2g})."
+        f"{interval.mean:.2f} [{interval.low:.2f}, {interval.high:.2f}], a random layer's 1 (p = {chance.random:.2g}; "
+        f"{'undefined' if chance.shift is None else f'{chance.shift:.2g}'} against shifts that behaviors share)."
     )
 
 
@@ -131,6 +133,7 @@ def _registered_table(
                 f"{one.kind}{' (fixed beforehand)' if one.kind == kind else ''}",
                 *interval_cells(regrets[one.kind][name]),
                 p_values[one.kind][name].random,
+                p_values[one.kind][name].shift,
                 *interval_cells(one.difference(name, CONTROLS[name])),
                 *interval_cells(one.difference(name, MIDDLE)),
                 *interval_cells(one.difference(name, OTHERS)),
@@ -139,12 +142,15 @@ def _registered_table(
     return Table(
         title=f"The hypothesis: {name} beats a random layer",
         columns=(
-            "truth", *with_ends("regret at 1"), "p", *with_ends("minus its control"), *with_ends(f"minus {MIDDLE}"),
+            "truth", *with_ends("regret at 1"), "p", "p (shared shift)", *with_ends("minus its control"),
+            *with_ends(f"minus {MIDDLE}"),
             *with_ends("minus others' depth"),
         ),
         rows=tuple(rows),
         notes=(
-            "p against a random layer for each behavior; uncorrected, for it is one hypothesis",
+            "p against a random layer for each behavior, as fixed beforehand; uncorrected, for it is one hypothesis. "
+            "It takes the picks for different behaviors for independent, which they are not where all share a depth",
+            "p (shared shift) does not: the same scores, shifted by as many layers for all behaviors, are as good",
             "its control is the same number along a random direction; differences are paired, below 0 better",
         ),
     )  # fmt: skip

@@ -19,7 +19,7 @@ import numpy as np
 from jaxtyping import Float
 from scipy.stats import friedmanchisquare, t
 
-from analyses.study.ranking import LEAST_SHIFTS, normalized_regret
+from analyses.study.ranking import FLAT, LEAST_SHIFTS, normalized_regret
 from interp_steer.stats import Interval, spearman
 
 Statistic = Callable[[int, Float[np.ndarray, "layer prompt"]], float | None]
@@ -176,6 +176,28 @@ def cross_fitted_best(truth: Float[np.ndarray, "layer prompt"], *, splits: int =
         choosing, measuring = order[: n // 2], order[n // 2 :]
         found.append(truth[int(truth[:, choosing].mean(axis=1).argmax())][measuring].mean())
     return float(np.mean(found))
+
+
+def noise_lead(truth: Float[np.ndarray, "layer prompt"], *, splits: int = 100, seed: int = 0) -> float | None:
+    """Return the share of the best layer's lead over the mean layer that cross-fitting takes away; None where all tie.
+
+    0 where the best layer is beyond doubt, near 1 where noise alone has made one. The unit of a normalized regret is
+    that lead, so noise pulls every regret toward 1: see :func:`stretched`.
+    """
+    mean = truth.mean(axis=1)
+    lead = float(mean.max() - mean.mean())
+    if lead <= FLAT:
+        return None
+    return (float(mean.max()) - cross_fitted_best(truth, splits=splits, seed=seed)) / lead
+
+
+def stretched(regret: float, lead_by_noise: float) -> float | None:
+    """Return a mean regret in units of the cross-fitted lead, ``1 - (1 - regret) / (1 - lead_by_noise)``.
+
+    Noise pulls a regret toward 1, and this pushes it away from 1 by too much, so without noise it lies between the two.
+    None where cross-fitting leaves no lead.
+    """
+    return None if lead_by_noise >= 1 else 1 - (1 - regret) / (1 - lead_by_noise)
 
 
 def is_flat(truth: Float[np.ndarray, "layer prompt"], *, level: float = 0.05) -> bool:

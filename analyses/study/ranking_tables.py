@@ -8,7 +8,7 @@ from analyses.study import ranking
 from analyses.study.contest import Contest, Metric
 from analyses.study.nulls import good_layers, over_behaviors
 from interp_steer.findings import Number, Table
-from interp_steer.stats import Interval, spearman
+from interp_steer.stats import Interval, spearman, wilson_interval
 
 
 def _on_mean(metric: Any, **options: int) -> Metric:
@@ -28,8 +28,10 @@ RANKINGS: Mapping[str, Metric] = {
     "Kendall": _on_mean(ranking.kendall),
     "Spearman, depth out": lambda scores, truth: ranking.depth_partialled(scores, truth.mean, truth.layers),
 }
+HITS = (SHORTLISTS["hit at 1"], SHORTLISTS["hit at 5"])
 INTERVALS = (
-    "each with the 95 % interval of a mean over behaviors (Student's; the prompts' own noise is in their spread)"
+    "each with a 95 % interval over behaviors (Student's, of hits Wilson's; the noise of the prompts is in their "
+    "spread); a behavior in which one is undefined is left out of it"
 )
 
 
@@ -85,6 +87,6 @@ def _cells(one: Contest, name: str, metrics: Mapping[str, Metric]) -> list[Numbe
     cells: list[Number] = []
     for metric in metrics.values():
         values = [value for value in one.each(name, metric) if value is not None]
-        interval = over_behaviors(values)
+        interval = wilson_interval(sum(values), len(values)) if metric in HITS and values else over_behaviors(values)
         cells += interval_cells(interval) if interval is not None else (values[0] if values else None, None, None)
     return cells

@@ -67,6 +67,7 @@ class _Point:
     """One alpha at the best layer of a behavior: the dose in every unit, and the change of the margin of dev pairs."""
 
     dose: Dose
+    positions: int
     natural: float
     change: Interval
 
@@ -77,7 +78,7 @@ def _curve(subject: Subject) -> list[_Point]:
     layer = subject.best[0].layer
     ratio, changes = _ratio(subject, layer), subject.dev.changes()[spec.layers.index(layer)]
     return [
-        _Point(dose=dose, natural=alpha / ratio, change=paired_bootstrap(changes[at]))
+        _Point(dose=dose, positions=doses.n_positions, natural=alpha / ratio, change=paired_bootstrap(changes[at]))
         for at, alpha in sorted(enumerate(spec.alphas), key=lambda item: item[1])
         if (dose := doses.at(layer, alpha)) is not None
     ]
@@ -106,16 +107,17 @@ def _response_table(rows: Sequence[tuple[str | Number, ...]]) -> Table:
 def _dose_table(curves: Mapping[str, Sequence[_Point]]) -> Table:
     return Table(
         title="Doses",
-        columns=("behavior", "layer", "alpha", "natural doses", "KL median", "KL p95", "change", "low", "high"),
+        columns=("behavior", "layer", "alpha", "natural doses", "KL median", "KL p95", "positions",
+                 "change", "low", "high"),
         rows=tuple(
             (name, point.dose.layer, point.dose.alpha, point.natural, point.dose.median, point.dose.p95,
-             *interval_cells(point.change))
+             point.positions, *interval_cells(point.change))
             for name, curve in curves.items()
             for point in curve
         ),
         notes=(
-            "KL of the steered to the unsteered next-token distribution on the model's own unsteered answers, in nats; "
-            "median and 95th percentile over positions",
+            "KL(steered || unsteered) of the next-token distribution, in nats: median and 95th percentile over the "
+            "positions of the model's own unsteered answers to the first dev prompts",
             "change: of the margin of dev pairs, nats per token, with its 95 % interval",
         ),
     )  # fmt: skip
@@ -149,7 +151,7 @@ def _own(subject: Subject) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _figure(curves: Mapping[str, Sequence[_Point]], unit: str, dose: Callable[[_Point], float]) -> Figure:
-    """Draw the change of every behavior over the dose in one unit; pushes to the opposite side have no KL of theirs."""
+    """Draw the change of every behavior over the dose in one unit; a KL has no sign: over it, positive pushes only."""
     signed = unit.startswith(("Alpha", "Natural"))
     points = {
         name: {0.0: 0.0, **{round(dose(one), 4): one.change.mean for one in curve if signed or one.dose.alpha > 0}}

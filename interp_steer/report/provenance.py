@@ -65,7 +65,7 @@ def caveats(
     if headline:
         found += _headline_caveats(headline)
     if sweep:
-        found += _sweep_caveats(sweep)
+        found += _sweep_caveats(sweep, model.n_layers)
     if limit := settings.get("max_new_tokens"):
         found.append(
             f"Answers are cut off at {count(limit, 'token')}: what a longer answer would go on to say is in no score."
@@ -108,12 +108,24 @@ def _headline_caveats(headline: Headline) -> list[str]:
     return found
 
 
-def _sweep_caveats(sweep: Sweep) -> list[str]:
+def _sweep_caveats(sweep: Sweep, n_layers: int) -> list[str]:
     grid = sweep.grids[0]
     counts = [n for row in grid.n for n in row if n]
+    edges = [
+        words
+        for at_edge, words in (
+            (sweep.best.alpha == max(grid.alphas), "a stronger push"),
+            (sweep.best.alpha == min(grid.alphas), "a weaker push"),
+            (sweep.best.layer == min(grid.layers) > 0, "an earlier layer"),
+            (sweep.best.layer == max(grid.layers) < n_layers - 1, "a later layer"),
+        )
+        if at_edge
+    ]
+    edge = f"The best cell lies at the edge of the grid: {' or '.join(edges)} was not tried, and may do more or less."
     return [
+        *([edge] if edges else []),
         f"The best cell was chosen among {len(counts)}, with {count(max(counts), 'dev completion')} each; the maps "
-        "show those dev scores, which flatter the winner. Only the test numbers are unbiased by the choice."
+        "show those dev scores, which flatter the winner. Only the test numbers are unbiased by the choice.",
     ]
 
 

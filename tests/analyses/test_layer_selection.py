@@ -8,7 +8,7 @@ from interp_steer.files import write_json
 from interp_steer.findings import AnalysisResult
 from interp_steer.outcomes import PROMPTED, UNSTEERED, read_outcomes
 from interp_steer.records import Cell, to_json
-from interp_steer.stats import Interval, rank_correlation
+from interp_steer.stats import Interval, detectable, rank_correlation
 
 TRUTH = {0: 0.1, 2: 0.3, 4: 0.9, 6: 0.5, 8: 0.2}  # mean 0.4, best 0.9 at layer 4
 CONTROLS = {UNSTEERED: 0.05, PROMPTED: 0.8, Cell(control="random", layer=4, alpha=0.3): 0.06}
@@ -198,7 +198,8 @@ def test_asking_and_the_detectable_difference_stand_beside_every_layer(swept):
         gain = outcomes.effect("test", steered(at["layer"]), "combined")
         differences = outcomes.differences("test", steered(at["layer"]), "combined")
         assert at["system prompt"] == pytest.approx(asked)
-        assert at["detectable"] == pytest.approx(2.802 * differences.std(ddof=1) / gain.n**0.5, rel=1e-3)
+        assert at["detectable"] == pytest.approx(detectable(differences))
+        assert at["detectable"] > 1.96 * differences.std(ddof=1) / gain.n**0.5
     band = next(series for series in result.figures[0].series if series.name == "system prompt")
     assert band.role == "reference"
     assert list(band.y) == pytest.approx([asked] * len(TRUTH))

@@ -1,10 +1,19 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from scipy import stats
 
+from analyses.gram import gram_at
 from analyses.study.claim import Claim, difference_claim, share_claim
+from analyses.study.geometry_claims import flip, geometry_claims
 from analyses.study.nulls import over_behaviors
 from analyses.study.off_target import changes_of
+from interp_steer.activations.artifact import save_activations
+from interp_steer.files import write_json
+from interp_steer.findings import AnalysisResult
+from interp_steer.records import to_json
+from interp_steer.run import Run
 from interp_steer.stats import Interval, wilson_interval
 
 
@@ -21,6 +30,55 @@ def test_a_claim_holds_only_where_its_whole_interval_does():
     assert claim(0.1, 0.4, most=0.5).verdict == "holds"
     assert claim(0.6, 0.9, least=0.5, n=2).verdict == "cannot tell"
     assert Claim(text="t", measure="m", least=0.0, evidence=None, n=0).verdict == "cannot tell"
+
+
+def test_what_chance_fulfills_too_holds_by_chance_too():
+    held = claim(0.6, 0.9, least=0.5)
+    assert replace(held, chance=0.55).verdict == "holds, and by chance too"
+    assert replace(held, chance=0.5).verdict == "holds"
+    assert replace(claim(0.1, 0.4, least=0.5), chance=0.55).verdict == "does not hold"
+
+
+@pytest.fixture
+def three_runs(tmp_path, make_activations):
+    """Function to three runs whose pairs share a direction of a strength, with a stored result of the probes."""
+
+    def make(strength):
+        runs = []
+        for seed in range(3):
+            activations = make_activations(strength * np.linspace(1, 2, 6), seed=seed)
+            run = Run(tmp_path / f"{strength}-{seed}")
+            save_activations(activations, run.activations_path)
+            run.update_manifest(model=to_json(activations.card.model))
+            scores = {"probe_accuracy": (0.9,) * 6}
+            stored = AnalysisResult(name="probe_accuracy", title="", question="", finding="", scores=scores)
+            write_json(run.analysis_path("probe_accuracy"), to_json(stored))
+            runs.append(run)
+        return runs
+
+    return make
+
+
+def test_what_swapped_sides_show_as_well_says_nothing_of_the_behavior(three_runs):
+    planted = {one.text: one for one in geometry_claims(three_runs(8.0))}
+    stable, last = planted["stability is high"], planted["magnitude picks the last layer"]
+    assert stable.verdict == "holds"
+    assert stable.chance < 0.8 < stable.evidence.low
+    assert last.evidence.mean == 1.0  # the planted strength grows with depth
+    assert last.chance < 1.0
+    noise = {one.text: one for one in geometry_claims(three_runs(0.0))}
+    assert noise["consistency is low"].verdict == "holds, and by chance too"
+    assert noise["consistency is low"].chance == pytest.approx(0.0, abs=0.1)
+    assert noise["stability is high"].verdict == "does not hold"
+
+
+def test_swapping_sides_flips_whole_pairs_alike_at_every_layer(make_activations):
+    activations = make_activations([1.0, 3.0])
+    swapped = flip([gram_at(activations, layer) for layer in range(2)], seed=4)
+    signs = np.random.default_rng(4).choice((-1.0, 1.0), size=activations.n_pairs)
+    for layer, found in enumerate(swapped):
+        differences = signs[:, None] * activations.differences(layer)
+        assert found.matrix == pytest.approx(differences @ differences.T)
 
 
 def test_a_claim_of_a_range_is_left_on_either_side():

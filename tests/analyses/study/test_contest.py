@@ -100,6 +100,8 @@ def test_the_result_says_which_heuristic_is_beyond_doubt(planted, make_subject):
     assert rows["knows"]["p (Holm)"] == pytest.approx(2 * rows["knows"]["p"])
     assert rows["knows"]["minus 50 % depth"] < 0
     assert rows["knows"]["cross-fitted"] <= rows["knows"]["regret at 1"] + 1e-12
+    assert rows["points away"]["cross-fitted"] >= rows["points away"]["regret at 1"] - 1e-12
+    assert rows[RANDOM]["cross-fitted"] == pytest.approx(1.0)
     assert rows["points away"]["p (Holm)"] == 1.0
     listed, ranked = (
         {row[0]: dict(zip(table.columns, row, strict=True)) for row in table.rows}
@@ -119,7 +121,13 @@ def test_the_result_says_which_heuristic_is_beyond_doubt(planted, make_subject):
     first = dict(zip(where.columns, where.rows[0], strict=True))
     assert first["system prompt"] == pytest.approx(0.4)
     assert 0 < first["detectable"] < 0.1  # noise of 0.02 over 24 pairs
-    regrets = next(figure for figure in found.figures if figure.title.endswith("by equal KL"))
+    regrets = next(figure for figure in found.figures if figure.title.endswith("first pick, by likelihood"))
+    assert not any(
+        series.name == "system prompt"
+        for figure in found.figures
+        for series in figure.series
+        if "equal KL" in figure.title
+    )
     asked = next(series for series in regrets.series if series.name == "system prompt")
     worth = [np.array(bump(best)) for best in (2, 3, 4, 5, 6, 7)]
     assert asked.y[0] == pytest.approx(np.mean([(1 - 0.4) / (1 - one.mean()) for one in worth]), abs=0.05)
