@@ -112,7 +112,7 @@ def _contrast(outcomes: Outcomes, split: str, cell: Cell, name: str, meaning: st
 def _comparison(contrasts: Sequence[Contrast]) -> str:
     said = {"random": "one random direction of the same size does", "prompted": "asking in the system prompt does"}
     parts = [
-        f"{said[item.cell.control]} {interval(item.effect)}"
+        f"{said[item.cell.control]} {interval(item.effect)} at coherence {fixed(item.coherence)}"
         for control in said
         for item in contrasts
         if item.cell.control == control and item.effect is not None

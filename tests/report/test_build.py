@@ -9,8 +9,9 @@ from interp_steer.errors import RunError
 from interp_steer.files import append_records, write_json
 from interp_steer.findings import Figure, Series
 from interp_steer.outcomes import read_outcomes
-from interp_steer.records import from_json, to_json
+from interp_steer.records import Cell, from_json, to_json
 from interp_steer.report.build import build_report
+from interp_steer.report.provenance import caveats
 from interp_steer.report.summary import Summary
 from interp_steer.report.tables import figure_table, grid_table, panel_table
 from interp_steer.run import Run
@@ -276,6 +277,31 @@ def test_a_length_is_told_only_where_no_answer_was_cut_off(finished_run, tmp_pat
         re.sub(r'("finish": ?)"(length|eos)"', rf'\1"{finish}"', written), encoding="utf-8"
     )
     assert re.match(said, build_report(made).side_effects.finding)
+
+
+@pytest.mark.parametrize(
+    ("cell", "said"),
+    [
+        (Cell(control="steered", layer=14, alpha=0.3), None),
+        (Cell(control="steered", layer=14, alpha=0.45), "a stronger push was not tried"),
+        (Cell(control="steered", layer=29, alpha=0.15), "a weaker push was not tried"),
+    ],
+)
+def test_a_best_cell_at_the_edge_of_the_grid_is_said(report, cell, said):
+    found = caveats(report.behavior, report.model, None, replace(report.sweep, best=cell), [], {})
+    edges = [text for text in found if "edge of the grid" in text]
+    assert len(edges) == (0 if said is None else 1)
+    assert all(said in text for text in edges)
+
+
+def test_both_controls_are_told_with_their_coherence(finished_run, report, conditions):
+    outcomes = read_outcomes(finished_run)
+    random, asked = (outcomes.outcome("test", conditions[name]).coherence for name in ("random", "prompted"))
+    first, second = report.headline.comparison.split("; ")
+    assert first.startswith("One random direction of the same size does")
+    assert first.endswith(f"coherence {random:.2f}")
+    assert second.startswith("asking in the system prompt does")
+    assert second.endswith(f"coherence {asked:.2f}.")
 
 
 def test_the_caveats_say_where_answers_end_and_that_they_are_greedy(finished_run, tmp_path):
