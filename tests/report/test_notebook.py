@@ -1,4 +1,6 @@
+import re
 from html.parser import HTMLParser
+from pathlib import Path
 
 from interp_steer.findings import AnalysisResult, Table
 from interp_steer.report.build import build_report
@@ -23,6 +25,15 @@ def test_a_report_shows_itself_in_a_notebook(report):
     assert found.tags.count("rect") == 30 * 3 + 1
     assert report.headline.examples[0].samples[0].text in found.text
     assert "script" not in found.tags
+
+
+def test_the_notebook_lines_of_the_readme_run(finished_run):
+    readme = (Path(__file__).parents[2] / "README.md").read_text(encoding="utf-8")
+    lines = re.search(r"In a notebook.*?```python\n(.*?)```", readme, re.DOTALL)[1]
+    names = {}
+    exec(lines.replace("runs/refusal-smollm2-135m", finished_run.path.as_posix()), names)  # noqa: S102 (our own README)
+    assert names["report"].headline.claim in Tags(names["report"]._repr_html_()).text
+    assert names["report"].selection.finding in Tags(names["report"].selection._repr_html_()).text
 
 
 def test_a_bare_report_does_too(bare_run):
