@@ -54,9 +54,14 @@ def responses(runs: Sequence[Run]) -> AnalysisResult:
         ),
         tables=(_response_table(rows), _dose_table(curves)),
         figures=(
-            _figure(curves, "Alpha", lambda point: point.dose.alpha),
-            _figure(curves, "Natural doses (alpha over the magnitude ratio)", lambda point: point.natural),
-            _figure(curves, "KL to the unsteered model, 95th percentile, nats", lambda point: point.dose.p95),
+            _figure(curves, "Alpha", "over alpha", lambda point: point.dose.alpha),
+            _figure(curves, "Natural doses", "over alpha in units of the magnitude ratio", lambda point: point.natural),
+            _figure(
+                curves,
+                "KL, nats",
+                "over the 95th percentile of the KL to the unsteered model",
+                lambda point: point.dose.p95,
+            ),
             _histogram(found),
         ),
     )
@@ -150,17 +155,17 @@ def _own(subject: Subject) -> tuple[np.ndarray, np.ndarray]:
     return np.array([cell.layer for cell, _ in chosen]), np.array([row for _, row in chosen])
 
 
-def _figure(curves: Mapping[str, Sequence[_Point]], unit: str, dose: Callable[[_Point], float]) -> Figure:
+def _figure(curves: Mapping[str, Sequence[_Point]], unit: str, over: str, dose: Callable[[_Point], float]) -> Figure:
     """Draw the change of every behavior over the dose in one unit; a KL has no sign: over it, positive pushes only."""
     signed = unit.startswith(("Alpha", "Natural"))
     points = {
-        name: {0.0: 0.0, **{round(dose(one), 4): one.change.mean for one in curve if signed or one.dose.alpha > 0}}
+        name: {0.0: 0.0, **{round(dose(one), 2): one.change.mean for one in curve if signed or one.dose.alpha > 0}}
         for name, curve in curves.items()
     }
     x = sorted({at for by_dose in points.values() for at in by_dose})
     return Figure(
         kind="lines",
-        title="Mean change of the margin of dev pairs at each behavior's best layer, over the dose",
+        title=f"Mean change of the margin of dev pairs at each behavior's best layer, {over}",
         x_label=unit,
         y_label="Nats per token",
         x=tuple(x),
