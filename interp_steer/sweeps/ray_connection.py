@@ -5,12 +5,9 @@ import os
 import socket
 from typing import Any
 
-from interp_steer.errors import SteeringError
+import ray
 
-try:
-    import ray
-except ImportError as error:
-    raise SteeringError('the ray engine needs Ray; install it with: pip install "interp-steer[ray]"') from error
+from interp_steer.errors import SteeringError
 
 SECONDS_TO_CONNECT = 10.0
 OBJECT_STORE_BYTES = 2**28

@@ -12,20 +12,23 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-# isort: split
-import ray
-from ray.exceptions import RayError, RayTaskError
-from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
-
 from interp_steer.errors import SteeringError
 from interp_steer.records import ModelCard
 from interp_steer.steering.decode import LARGEST_BATCH
 from interp_steer.steering.rows import DecodeSettings
 from interp_steer.sweeps.answers import Answer, Request
 from interp_steer.sweeps.places import Place, worker_places
-from interp_steer.sweeps.ray_connection import connect
 from interp_steer.sweeps.ray_worker import RayWorker
 from interp_steer.sweeps.shards import Shard, Shards
+
+try:
+    import ray
+    from ray.exceptions import RayError, RayTaskError
+    from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
+
+    from interp_steer.sweeps.ray_connection import connect
+except ImportError as error:
+    raise SteeringError('the ray engine needs Ray; install it with: pip install "interp-steer[ray]"') from error
 
 logger = logging.getLogger(__name__)
 

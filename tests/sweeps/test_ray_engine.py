@@ -30,7 +30,7 @@ def workers():
     found = set()
     for process in psutil.Process().children(recursive=True):
         try:
-            if process.cmdline()[:1] and process.cmdline()[0].startswith("ray::_Actor"):
+            if process.cmdline()[:1] and process.cmdline()[0].startswith("ray::RayWorker"):
                 found.add(process.pid)
         except psutil.Error:  # it ended meanwhile
             continue
