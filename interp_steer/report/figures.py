@@ -23,6 +23,7 @@ _SYMBOLS = ("circle", "square", "diamond", "triangle-up", "x")
 _SEQUENTIAL = [[step / 4, f"var(--heat-{step})"] for step in range(5)]  # lightness is monotone: safe for every eye
 _DIVERGING = [[step / 4, f"var(--diverging-{step})"] for step in range(5)]
 _TALL = 380  # px
+_NARROW = 0.03  # width of a letter, as a share of an axis that has names beside it
 _TICKED = 12  # positions that each get a tick: what was measured, not round numbers between
 
 
@@ -71,7 +72,10 @@ def _bars(figure: Figure) -> go.Figure:
         drawn.update_yaxes(autorange="reversed", showgrid=False, type="category", ticklabelstandoff=6)
         drawn.update_layout(hovermode="y unified")
         drawn.update_layout(showlegend=len(drawn.data) > 1)
-        draw_marks(drawn, [Mark(x=float(_level(series) or 0.0), label=series.name) for series in levels], [0.0, 1.0])
+        marks = [Mark(x=float(_level(series) or 0.0), label=series.name) for series in levels]
+        positions = _extent(figure.series)
+        draw_marks(drawn, marks, positions, letter=_NARROW)
+        drawn.update_xaxes(range=positions)  # else the labels of the lines count as data where the axis is short
         return drawn
     drawn.update_layout(**_layout(_TALL, figure.x_label, figure.y_label))
     drawn.update_layout(showlegend=len(drawn.data) > 1)
@@ -79,6 +83,14 @@ def _bars(figure: Figure) -> go.Figure:
         drawn.add_hline(y=_level(series), line=RULE, annotation={"text": series.name, "font": SMALL})
     annotate(drawn, figure)
     return drawn
+
+
+def _extent(shown: Sequence[Series]) -> list[float]:
+    """Return the ends of an axis that holds zero and every value with its interval, with a margin."""
+    every = [(series.y, series.low or (), series.high or ()) for series in shown]
+    values = [0.0, *(value for parts in every for part in parts for value in part if value is not None)]
+    margin = 0.05 * ((max(values) - min(values)) or 1.0)
+    return [min(values) - (margin if min(values) < 0 else 0.0), max(values) + margin]
 
 
 def _level(series: Series) -> Number:

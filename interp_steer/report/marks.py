@@ -9,7 +9,7 @@ from interp_steer.findings import Figure, Mark
 
 RULE = {"color": "var(--muted)", "width": 1, "dash": "dot"}
 SMALL = {"size": 12, "color": "var(--muted)"}
-_LETTER = 0.014  # width of a letter, as a share of the axis of a figure on half a screen
+LETTER = 0.014  # width of a letter, as a share of the axis of a figure on half a screen
 _ROW = 16  # px
 
 
@@ -22,7 +22,7 @@ def annotate(drawn: go.Figure, figure: Figure) -> None:
     draw_marks(drawn, figure.marks, positions)
 
 
-def draw_marks(drawn: go.Figure, marks: Sequence[Mark], positions: Sequence[float]) -> None:
+def draw_marks(drawn: go.Figure, marks: Sequence[Mark], positions: Sequence[float], *, letter: float = LETTER) -> None:
     """Draw vertical lines, their labels in as few rows as keep them apart, and make room for the rows.
 
     A label near an end of the axis reads inwards, so that it neither leaves the figure nor widens the axis.
@@ -31,13 +31,14 @@ def draw_marks(drawn: go.Figure, marks: Sequence[Mark], positions: Sequence[floa
         drawn: The figure; its height grows by the rows.
         marks: Where the lines are.
         positions: Positions of the data on the same axis.
+        letter: Width of a letter, as a share of the axis.
     """
     everything = [*positions, *(mark.x for mark in marks)]
     low, high = min(everything, default=0.0), max(everything, default=1.0)
     span = (high - low) or 1.0
     ends: list[float] = []  # right end of the last label in each row, as a share of the axis
     for mark in sorted(marks, key=lambda mark: mark.x):
-        share, width = (mark.x - low) / span, len(mark.label) * _LETTER
+        share, width = (mark.x - low) / span, len(mark.label) * letter
         anchor, left = ("left", share) if share < 1 / 3 else ("center", share - width / 2)
         if share > 2 / 3:
             anchor, left = "right", share - width

@@ -70,6 +70,16 @@ def test_a_constant_reference_of_bars_is_one_line():
         assert [note["text"] for note in figure["layout"]["annotations"]] == ["random layer"]
 
 
+def test_lines_over_named_bars_neither_widen_the_axis_nor_write_over_each_other():
+    bars = Series(name="regret", y=(0.5, 2.0), low=(-0.1, 1.0), high=(1.0, 2.5))
+    levels = [Series(name=name, y=(at, at), role="reference") for name, at in (("random layer", 1.0), ("asked", 1.4))]
+    layout = drawn(lines(kind="bars", x=("one", "two"), series=(bars, *levels)))["layout"]
+    low, high = layout["xaxis"]["range"]
+    assert -0.5 < low < -0.1
+    assert 2.5 < high < 3.0
+    assert len({note["yshift"] for note in layout["annotations"]}) == 2
+
+
 def test_named_bars_lie_so_that_names_can_be_read():
     series = Series(name="a", y=(0.5, None), low=(0.25, None), high=(1.0, None))
     (bar,) = drawn(lines(kind="bars", x=("one", "two"), series=(series,)))["data"]
