@@ -82,9 +82,9 @@ def test_each_behavior_is_a_run_with_both_truths_and_all_controls(finished):
 def test_doses_that_are_missing_or_no_doses_name_the_remedy(finished, tmp_path):
     path = shutil.copy(Run(finished[0] / "refusal").doses_path, tmp_path)
     Path(path).write_text("{}")
-    with pytest.raises(RunError, match="not a doses .*interp-steer study"):
+    with pytest.raises(RunError, match=r"not a doses .*interp-steer study"):
         read_doses(Path(path))
-    with pytest.raises(RunError, match="none.json is missing; run 'interp-steer study' again"):
+    with pytest.raises(RunError, match=r"none\.json is missing; run 'interp-steer study' again"):
         read_doses(tmp_path / "none.json")
 
 

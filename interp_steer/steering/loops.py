@@ -1,6 +1,6 @@
 """When a completion has fallen into a loop that it will not leave.
 
-A completion is in a loop if its end repeats one block of at most 16 tokens at least eight times, over 64 tokens or more.
+A completion is in a loop if its end repeats one block of at most 16 tokens at least eight times, over 64 or more.
 What follows is more of the same (``benchmarks/loops.py`` counts how often it was), so the row can leave the batch. The
 completion says so: its ``finish`` is ``loop``, and the offline judge calls it incoherent.
 """
