@@ -14,7 +14,7 @@ from interp_steer.records import digest, from_json, to_json
 from interp_steer.run import Run
 from interp_steer.sweeps.calibrate import calibrate
 from interp_steer.sweeps.calibration import Calibration, CalibrationSpec
-from interp_steer.sweeps.confirm import Cell, confirm, confirm_card, confirm_rest, directed_cells
+from interp_steer.sweeps.confirm import Cell, confirm, confirm_rest, directed_cells, missing_cells
 from interp_steer.sweeps.doses import Doses, read_doses
 from interp_steer.sweeps.heldout import HeldOut, read_held_out, save_held_out
 from interp_steer.sweeps.margins import (
@@ -211,7 +211,7 @@ def held_out_stage(
     behavior, scope = run.behavior(), dev.card.spec.scope
     pairs = read_pairs(run.manifest()["behavior_source"], "test")
     held = read_held_out(run.held_out_path) if run.held_out_path.exists() else None
-    if held is not None and held.card.basis == confirm_card(run.model_card(), behavior, pairs, directed, scope).basis:
+    if held is not None and not missing_cells(run.model_card(), behavior, pairs, directed, scope, held):
         return held
     _claim(run, source)
     with timed(run, "held-out pairs"):

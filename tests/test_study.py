@@ -79,6 +79,16 @@ def test_each_behavior_is_a_run_with_both_truths_and_all_controls(finished):
         assert [(one.layer, one.alpha) for one in read_doses(run.doses_path).doses] == [(layer, a) for a in SPEC.alphas]
 
 
+def test_curves_start_at_nothing_however_small_the_doses_are(finished):
+    _, results = finished
+    figures = {figure.x_label: figure for one in results if one.name == "responses" for figure in one.figures}
+    for unit, pushes in (("Alpha", 3), ("Natural doses", 3), ("KL, nats", 2)):
+        figure = figures[unit]
+        for series in figure.series:
+            assert series.y[figure.x.index(0.0)] == 0.0
+            assert sum(value is not None for value in series.y) == 1 + pushes
+
+
 def test_doses_that_are_missing_or_no_doses_name_the_remedy(finished, tmp_path):
     path = shutil.copy(Run(finished[0] / "refusal").doses_path, tmp_path)
     Path(path).write_text("{}")

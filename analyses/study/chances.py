@@ -25,18 +25,20 @@ class Chances:
 
 def chances(one: Contest) -> dict[str, Chances]:
     """Return the p-values of every selector."""
-    means, names = [truth.mean for truth in one.truths], one.names
-    random = {
-        name: None if (observed := mean(one.regrets(name))) is None else random_pick_p(means, observed)
-        for name in names
-    }
-    compared = [name for name in names if kind_of(name) == "heuristic"]
+    random = {name: pick_p(one, name) for name in one.names}
+    compared = [name for name in one.names if kind_of(name) == "heuristic"]
     corrected = dict(zip(compared, holm([random[name] for name in compared]), strict=True))
     return {
-        name: Chances(
-            random=random[name],
-            shift=shared_shift_p([scores[name] for scores in one.scores], means),
-            holm=corrected.get(name),
-        )
-        for name in names
+        name: Chances(random=random[name], shift=shift_p(one, name), holm=corrected.get(name)) for name in one.names
     }
+
+
+def pick_p(one: Contest, name: str) -> float | None:
+    """Return the p-value of a selector's mean regret if every behavior's layer were drawn at random."""
+    observed = mean(one.regrets(name))
+    return None if observed is None else random_pick_p([truth.mean for truth in one.truths], observed)
+
+
+def shift_p(one: Contest, name: str) -> float | None:
+    """Return the p-value of a selector's mean regret against shifts of its scores that all behaviors share."""
+    return shared_shift_p([scores[name] for scores in one.scores], [truth.mean for truth in one.truths])

@@ -82,6 +82,10 @@ class Contest:
         kept = [i for i, truth in enumerate(self.truths) if truth.behavior not in behaviors]
         return replace(self, truths=tuple(self.truths[i] for i in kept), scores=tuple(self.scores[i] for i in kept))
 
+    def by_regret(self, regrets: Mapping[str, Interval | None]) -> list[str]:
+        """Return every selector, that with the smallest mean regret first; undefined ones last."""
+        return sorted(self.names, key=lambda name: np.inf if (one := regrets[name]) is None else one.mean)
+
     def regrets(self, name: str) -> list[float | None]:
         """Return the normalized regret at 1 of a selector for every behavior."""
         return self.each(name, lambda scores, truth: ranking.normalized_regret(scores, truth.mean))

@@ -2,12 +2,10 @@
 
 from collections.abc import Mapping, Sequence
 
-import numpy as np
-
 from analyses.measure import interval_cells, with_ends
-from analyses.study.chances import Chances
+from analyses.study.chances import Chances, pick_p, shift_p
 from analyses.study.contest import Contest
-from analyses.study.nulls import noise_lead, random_pick_p, shared_shift_p, stretched
+from analyses.study.nulls import noise_lead, stretched
 from analyses.study.selectors import MIDDLE, OTHERS, kind_of
 from interp_steer.findings import Table
 from interp_steer.outcomes import mean
@@ -18,7 +16,7 @@ def selector_table(one: Contest, regrets: Mapping[str, Interval | None], p_value
     """Lay out the regret of every selector's first pick, smallest first, against chance and against fixed depths."""
     lead = mean([noise_lead(truth.values) for truth in one.truths])
     rows = []
-    for name in sorted(one.names, key=lambda name: _mean(regrets[name])):
+    for name in one.by_regret(regrets):
         chance = p_values[name]
         rows.append(
             (
@@ -69,11 +67,16 @@ def family_table(one: Contest, name: str, families: Mapping[str, Sequence[str]])
         rest = one.without(members)
         if len(rest.truths) < 2 or len(rest.truths) == len(one.truths):
             continue
-        observed = mean(rest.regrets(name))
-        means = [truth.mean for truth in rest.truths]
-        p = None if observed is None else random_pick_p(means, observed)
-        shift = shared_shift_p([scores[name] for scores in rest.scores], means)
-        rows.append((family, ", ".join(members), len(rest.truths), *interval_cells(rest.regret(name)), p, shift))
+        rows.append(
+            (
+                family,
+                ", ".join(members),
+                len(rest.truths),
+                *interval_cells(rest.regret(name)),
+                pick_p(rest, name),
+                shift_p(rest, name),
+            )
+        )
     return Table(
         title=f"{name} by {one.kind}, without a family",
         columns=("family", "left out", "behaviors left", *with_ends("regret at 1"), "p", "p (shared shift)"),
@@ -87,7 +90,3 @@ def family_table(one: Contest, name: str, families: Mapping[str, Sequence[str]])
 
 def _percent(share: float | None) -> str:
     return "an unknown share" if share is None else f"{share:.0%}"
-
-
-def _mean(interval: Interval | None) -> float:
-    return np.inf if interval is None else interval.mean

@@ -28,7 +28,7 @@ RANKINGS: Mapping[str, Metric] = {
     "Kendall": _on_mean(ranking.kendall),
     "Spearman, depth out": lambda scores, truth: ranking.depth_partialled(scores, truth.mean, truth.layers),
 }
-HITS = (SHORTLISTS["hit at 1"], SHORTLISTS["hit at 5"])
+HITS = ("hit at 1", "hit at 5")
 INTERVALS = (
     "each with a 95 % interval over behaviors (Student's, of hits Wilson's; the noise of the prompts is in their "
     "spread); a behavior in which one is undefined is left out of it"
@@ -40,7 +40,7 @@ def shortlist_table(one: Contest, regrets: Mapping[str, Interval | None]) -> Tab
     return Table(
         title=f"Shortlists by {one.kind}",
         columns=("selector", *_columns(SHORTLISTS)),
-        rows=tuple((name, *_cells(one, name, SHORTLISTS)) for name in _ordered(one, regrets)),
+        rows=tuple((name, *_cells(one, name, SHORTLISTS)) for name in one.by_regret(regrets)),
         notes=(
             f"means over {len(one.truths)} behaviors, {INTERVALS}",
             "hits: the chance that a best layer is among the first; layers to 0.1 regret: tried in that order",
@@ -51,7 +51,7 @@ def shortlist_table(one: Contest, regrets: Mapping[str, Interval | None]) -> Tab
 def ranking_table(one: Contest, regrets: Mapping[str, Interval | None]) -> Table:
     """Lay out how every selector's whole ranking agrees with the truth's, in the order of the regrets at 1."""
     rows = []
-    for name in _ordered(one, regrets):
+    for name in one.by_regret(regrets):
         shifts = [
             p
             for p in one.each(name, lambda s, truth: ranking.circular_shift_p(s, truth.mean, truth.layers))
@@ -71,22 +71,14 @@ def ranking_table(one: Contest, regrets: Mapping[str, Interval | None]) -> Table
     )
 
 
-def _ordered(one: Contest, regrets: Mapping[str, Interval | None]) -> list[str]:
-    def at(name: str) -> float:
-        interval = regrets[name]
-        return float("inf") if interval is None else interval.mean
-
-    return sorted(one.names, key=at)
-
-
 def _columns(metrics: Mapping[str, Metric]) -> list[str]:
     return [column for name in metrics for column in with_ends(name)]
 
 
 def _cells(one: Contest, name: str, metrics: Mapping[str, Metric]) -> list[Number]:
     cells: list[Number] = []
-    for metric in metrics.values():
+    for title, metric in metrics.items():
         values = [value for value in one.each(name, metric) if value is not None]
-        interval = wilson_interval(sum(values), len(values)) if metric in HITS and values else over_behaviors(values)
+        interval = wilson_interval(sum(values), len(values)) if title in HITS and values else over_behaviors(values)
         cells += interval_cells(interval) if interval is not None else (values[0] if values else None, None, None)
     return cells

@@ -25,7 +25,11 @@ from interp_steer.findings import AnalysisResult, Figure, Number, Series, Table
 from interp_steer.run import Run
 from interp_steer.stats import Interval, paired_bootstrap
 from interp_steer.sweeps.doses import Dose, read_doses
-from interp_steer.vectors.vector import read_vectors
+
+_COLUMNS = (
+    "behavior", "best layer", "alpha", "natural doses", "mean slope", "anti-steerable", "sd of slopes",
+    "median own best layer", "sd of own best layers", "gain of own layers", "system prompt",
+)  # fmt: skip
 
 
 def responses(runs: Sequence[Run]) -> AnalysisResult:
@@ -36,8 +40,10 @@ def responses(runs: Sequence[Run]) -> AnalysisResult:
     """
     found = subjects(runs)
     rows = [_row(subject) for subject in found]
-    wrong = [float(row[5]) for row in rows if isinstance(row[5], float)]
-    spread = [float(row[8]) for row in rows if isinstance(row[8], float)]
+    wrong, spread = (
+        [value for row in rows if isinstance(value := row[_COLUMNS.index(name)], float)]
+        for name in ("anti-steerable", "sd of own best layers")
+    )
     curves = {subject.name: _curve(subject) for subject in found}
     return AnalysisResult(
         name="responses",
@@ -54,13 +60,15 @@ def responses(runs: Sequence[Run]) -> AnalysisResult:
         ),
         tables=(_response_table(rows), _dose_table(curves)),
         figures=(
-            _figure(curves, "Alpha", "over alpha", lambda point: point.dose.alpha),
-            _figure(curves, "Natural doses", "over alpha in units of the magnitude ratio", lambda point: point.natural),
-            _figure(
+            dose_figure(curves, "Alpha", "over alpha", lambda point: point.dose.alpha),
+            dose_figure(
+                curves, "Natural doses", "over alpha in units of the magnitude ratio", lambda point: point.natural
+            ),
+            dose_figure(
                 curves,
                 "KL, nats",
                 "over the 95th percentile of the KL to the unsteered model",
-                lambda point: point.dose.p95,
+                lambda point: point.dose.p95 if point.dose.alpha > 0 else None,  # a KL has no sign
             ),
             _histogram(found),
         ),
@@ -68,7 +76,7 @@ def responses(runs: Sequence[Run]) -> AnalysisResult:
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Point:
+class Point:
     """One alpha at the best layer of a behavior: the dose in every unit, and the change of the margin of dev pairs."""
 
     dose: Dose
@@ -77,39 +85,37 @@ class _Point:
     change: Interval
 
 
-def _curve(subject: Subject) -> list[_Point]:
+def _curve(subject: Subject) -> list[Point]:
     """Return the points of a behavior's best layer, by alpha."""
     doses, spec = read_doses(subject.run.doses_path), subject.dev.card.spec
     layer = subject.best[0].layer
-    ratio, changes = _ratio(subject, layer), subject.dev.changes()[spec.layers.index(layer)]
+    changes = subject.dev.changes()[spec.layers.index(layer)]
     return [
-        _Point(dose=dose, positions=doses.n_positions, natural=alpha / ratio, change=paired_bootstrap(changes[at]))
+        Point(
+            dose=dose,
+            positions=doses.n_positions,
+            natural=subject.natural_dose(layer, alpha),
+            change=paired_bootstrap(changes[at]),
+        )
         for at, alpha in sorted(enumerate(spec.alphas), key=lambda item: item[1])
         if (dose := doses.at(layer, alpha)) is not None
     ]
 
 
-def _ratio(subject: Subject, layer: int) -> float:
-    return float(read_vectors(subject.run.vectors_path).magnitude_ratio[layer])
-
-
 def _response_table(rows: Sequence[tuple[str | Number, ...]]) -> Table:
     return Table(
         title="Response curves",
-        columns=(
-            "behavior", "best layer", "alpha", "natural doses", "mean slope", "anti-steerable", "sd of slopes",
-            "median own best layer", "sd of own best layers", "gain of own layers", "system prompt",
-        ),
+        columns=_COLUMNS,
         rows=tuple(rows),
         notes=(
             "slope in nats per token and unit of alpha",
             "gain of own layers: mean change with every test pair at its own best layer, minus the best cell's",
             "system prompt: mean change of the margin of test pairs without a push, nats per token",
         ),
-    )  # fmt: skip
+    )
 
 
-def _dose_table(curves: Mapping[str, Sequence[_Point]]) -> Table:
+def _dose_table(curves: Mapping[str, Sequence[Point]]) -> Table:
     return Table(
         title="Doses",
         columns=("behavior", "layer", "alpha", "natural doses", "KL median", "KL p95", "positions",
@@ -138,7 +144,7 @@ def _row(subject: Subject) -> tuple[str | Number, ...]:
         subject.name,
         cell.layer,
         cell.alpha,
-        cell.alpha / _ratio(subject, cell.layer),
+        subject.natural_dose(cell.layer, cell.alpha),
         float(slopes.mean()),
         float((slopes < 0).mean()),
         float(slopes.std(ddof=1)),
@@ -155,11 +161,12 @@ def _own(subject: Subject) -> tuple[np.ndarray, np.ndarray]:
     return np.array([cell.layer for cell, _ in chosen]), np.array([row for _, row in chosen])
 
 
-def _figure(curves: Mapping[str, Sequence[_Point]], unit: str, over: str, dose: Callable[[_Point], float]) -> Figure:
-    """Draw the change of every behavior over the dose in one unit; a KL has no sign: over it, positive pushes only."""
-    signed = unit.startswith(("Alpha", "Natural"))
+def dose_figure(
+    curves: Mapping[str, Sequence[Point]], unit: str, over: str, dose: Callable[[Point], float | None]
+) -> Figure:
+    """Draw the change of every behavior over the dose in one unit; points without a dose in it are left out."""
     points = {
-        name: {0.0: 0.0, **{round(dose(one), 2): one.change.mean for one in curve if signed or one.dose.alpha > 0}}
+        name: {0.0: 0.0, **{float(f"{at:.3g}"): one.change.mean for one in curve if (at := dose(one)) is not None}}
         for name, curve in curves.items()
     }
     x = sorted({at for by_dose in points.values() for at in by_dose})

@@ -25,7 +25,6 @@ from interp_steer.findings import AnalysisResult, Figure, Number, Series, Table
 from interp_steer.outcomes import Outcomes, read_outcomes
 from interp_steer.run import Run
 from interp_steer.stats import detectable, paired_bootstrap
-from interp_steer.vectors.vector import read_vectors
 
 
 def steerable(runs: Sequence[Run]) -> AnalysisResult:
@@ -73,7 +72,7 @@ def _likelihood_row(subject: Subject) -> tuple[str | Number | bool, ...]:
         subject.name,
         cell.layer,
         cell.alpha,
-        cell.alpha / _ratio(subject, cell.layer),
+        subject.natural_dose(cell.layer, cell.alpha),
         gain.mean,
         gain.low,
         gain.high,
@@ -108,10 +107,6 @@ def _mean_gap(subject: Subject) -> float:
     return float(np.mean(gaps))
 
 
-def _ratio(subject: Subject, layer: int) -> float:
-    return float(read_vectors(subject.run.vectors_path).magnitude_ratio[layer])
-
-
 def _mean(changes: Float[np.ndarray, " pair"] | None) -> Number:
     return None if changes is None else float(changes.mean())
 
@@ -119,7 +114,6 @@ def _mean(changes: Float[np.ndarray, " pair"] | None) -> Number:
 def _generation_row(name: str, outcomes: Outcomes) -> tuple[str | Number | bool, ...]:
     truth = ground_truth(outcomes)
     effects, cell = effects_of(outcomes, truth), truth.chosen
-    differences = outcomes.differences(truth.split, cell, "combined")
     there = outcomes.outcome(truth.split, cell)
     dev = outcomes.outcome("dev", cell).combined
     return (
@@ -133,8 +127,8 @@ def _generation_row(name: str, outcomes: Outcomes) -> tuple[str | Number | bool,
         None if effects.random is None else effects.random.mean,
         None if effects.prompted is None else effects.prompted.mean,
         None if dev is None or there.combined is None or truth.split == "dev" else dev - there.combined,
-        detectable(differences),
-        int(differences.size),
+        effects.detectable,
+        0 if effects.gain is None else effects.gain.n,
     )
 
 

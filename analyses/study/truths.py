@@ -30,6 +30,7 @@ from interp_steer.run import Run
 from interp_steer.stats import Interval, detectable, paired_bootstrap
 from interp_steer.sweeps.heldout import HeldOut, HeldOutCell, Role, read_held_out
 from interp_steer.sweeps.margins import Propensity, read_propensity
+from interp_steer.vectors.vector import read_vectors
 
 Kind = Literal["likelihood", "equal KL", "generation"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
@@ -99,6 +100,10 @@ class Subject:
         return next(
             (cell, row) for cell, row in self.test.of("chosen") if (cell.layer, cell.alpha) == (at.layer, -at.alpha)
         )
+
+    def natural_dose(self, layer: int, alpha: float) -> float:
+        """Return an alpha in units of the layer's magnitude ratio: 1 equals one difference between the sides."""
+        return alpha / float(read_vectors(self.run.vectors_path).magnitude_ratio[layer])
 
     def mean_of(self, role: Role) -> Float[np.ndarray, " pair"] | None:
         """Return the changes averaged over the cells with a role; None if there are none."""

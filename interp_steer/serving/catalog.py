@@ -192,7 +192,7 @@ def read_catalog(runs: Sequence[str | Path], model: Model) -> Catalog:
         vectors = read_vectors(run.vectors_path)
         vectors.check_model(model.card)
         sweep = run.manifest().get("sweep") or {}
-        operation: Operation = sweep["operation"] if sweep.get("operation") else "add"
+        operation: Operation = sweep.get("operation") or "add"
         chosen = operation == "add" and run.generations_path.exists()
         cell = read_outcomes(run).best_cell("dev") if chosen else None
         scope = sweep.get("scope", "response")

@@ -163,15 +163,18 @@ def missing_cells(
     scope: Scope,
     held: HeldOut,
 ) -> list[Directed]:
-    """Return what an earlier measurement lacks: everything if it is of other pairs, directions or another model."""
-    known = set(held.card.cells)
-    same = [item for item in directed if item[0] in known]
+    """Return what an earlier measurement lacks: everything if it is of other pairs, directions or another model.
+
+    The order of the cells does not matter.
+    """
+    wanted = dict(directed)
+    same = [(cell, wanted[cell]) for cell in held.card.cells if cell in wanted]
     if not same or (held.card.model, held.card.basis) != (
         model,
         confirm_card(model, behavior, pairs, same, scope).basis,
     ):
         return list(directed)
-    return [item for item in directed if item[0] not in known]
+    return [item for item in directed if item[0] not in set(held.card.cells)]
 
 
 def confirm_card(

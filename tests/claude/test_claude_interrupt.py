@@ -12,7 +12,8 @@ from interp_steer.claude.questions import Question
 
 SCHEMA = {"type": "object", "properties": {"score": {"type": "integer"}}, "required": ["score"]}
 ASK = f"""
-import sys
+import signal, sys
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a job in the background has it ignored
 from pathlib import Path
 from interp_steer.claude.client import Claude
 from interp_steer.claude.questions import Question
@@ -54,9 +55,9 @@ def test_ctrl_c_does_not_wait_for_what_is_under_way(claude_server, started):
 
     claude_server.answer = answer
     process = started("directly")
-    assert hanging.wait(180)
+    assert hanging.wait(60)
     process.send_signal(signal.SIGINT)
-    out, err = process.communicate(timeout=180)
+    out, err = process.communicate(timeout=60)
     release.set()
     assert (process.returncode, out.split("\n"), err) == (0, ["k0", "stopped True", ""], "")
 
@@ -67,9 +68,9 @@ def test_a_batch_outlives_the_process_that_waits_for_it(claude_server, started, 
     claude_server.faults = lambda place, *_: waited_for.set() if place == "look" else None
     claude_server.looks = None
     process = started("batches")
-    assert waited_for.wait(180)
+    assert waited_for.wait(60)
     process.send_signal(end)
-    process.communicate(timeout=180)
+    process.communicate(timeout=60)
     claude_server.looks = 0
     client = Claude("claude-haiku-4-5", batches=True, state=tmp_path / "state.json", poll=0.005)
     one_reply_each(list(client.answers(QUESTIONS)), QUESTIONS)

@@ -130,6 +130,7 @@ def test_only_what_is_new_is_measured_and_stands_in_its_place(tiny_llama, made, 
     assert grown.card.basis == whole.card.basis
     assert grown.changes() == pytest.approx(whole.changes(), abs=1e-5)
     assert confirm_rest(tiny_llama, BEHAVIOR, pairs, more, "response", grown) is grown
+    assert missing_cells(tiny_llama.card, BEHAVIOR, pairs, more[::-1], "response", grown) == []
 
 
 @pytest.mark.parametrize("other", ["pairs", "scope", "directions", "model", "fewer"])
